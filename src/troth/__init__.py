@@ -1,0 +1,1 @@
+"""Troth: personalised marketing that each customer agreed to, with proof."""

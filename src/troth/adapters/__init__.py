@@ -1,0 +1,1 @@
+"""The outside world: stores, keys, mail, files, clock. Chosen by `app` only."""

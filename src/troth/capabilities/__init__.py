@@ -1,0 +1,1 @@
+"""Capabilities meet in the record, never in code."""

@@ -1,0 +1,1 @@
+"""Pure craft, usable without a workspace."""

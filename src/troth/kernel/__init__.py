@@ -1,0 +1,1 @@
+"""What must never be wrong: events, ledger, proof, consent, regimes, retention, gate, vault."""

@@ -1,0 +1,57 @@
+"""What a decision is made from: the house as published, and one person as of one instant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from troth.kernel.regimes import Ruleset
+from troth.terms import Claim, Gathered, Instant, PersonId, Purpose, Refusal, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything published that decisions rest on; made once per house version and look.
+
+    Attributes:
+        version: The house version; rises with every published change.
+        seat: ISO 3166 code of the responsible party's seat.
+        zone: IANA zone of the house.
+        labels: Every data category known; a use of another is `unlabelled_field`.
+        special: Categories no purpose may open (alcohol, tobacco, diet, hygiene, health).
+        levels: Per level 0–5 the categories it opens under `personalise`.
+        notices: Current version per notice; material: oldest version still good per notice.
+        caps: Per purpose kind: at most `n` hand-overs in `days`, over all brands.
+        registries: Opt-out registries by regime.
+        clock_sure: False when the clock is behind the last checkpoint.
+    """
+
+    version: int
+    seat: str
+    zone: str
+    purposes: Mapping[str, Purpose]
+    ruleset: Ruleset
+    labels: frozenset[str] = frozenset()
+    special: frozenset[str] = frozenset()
+    levels: tuple[frozenset[str], ...] = ()
+    material: Mapping[str, int] = field(default_factory=dict)
+    caps: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    registries: Mapping[str, Registry] = field(default_factory=dict)
+    agreements: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    clock_sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The staff policy's word on the claim and, unless that refused, what is known of a person.
+
+    Attributes:
+        as_of: The instant the facts are of; must equal the request's `at`.
+        gathered: What the look found; None when nothing is held under this id.
+        asked: The person's address was already asked once by this responsible party.
+    """
+
+    person: PersonId | None
+    as_of: Instant
+    claim: Claim | Refusal
+    house: House
+    gathered: Gathered | None
+    asked: bool = False

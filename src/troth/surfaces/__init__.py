@@ -1,0 +1,1 @@
+"""Where people and programs meet Troth: parse, call one use case, render."""

@@ -1,0 +1,520 @@
+"""The field's words as frozen values: ids, instants, codes, requests, facts, answers.
+
+Everything that crosses a port is here, below the ports. No I/O, no clock, no randomness: an
+instant is integer microseconds since 1970 in UTC, and every id is handed in.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Literal, NewType
+
+from troth.errors import InvalidInput
+
+PersonId = NewType("PersonId", bytes)
+"""16 random bytes: the one id of a person everywhere in the house (`psid`)."""
+
+Instant = NewType("Instant", int)
+"""Microseconds since 1970-01-01T00:00:00Z."""
+
+PERSON_BYTES = 16
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def person_id(raw: bytes) -> PersonId:
+    """Check that `raw` is 16 bytes and call it a person's id."""
+    if len(raw) != PERSON_BYTES:
+        raise InvalidInput(f"a person's id has {PERSON_BYTES} bytes, not {len(raw)}")
+    return PersonId(bytes(raw))
+
+
+def instant(moment: datetime) -> Instant:
+    """Turn an aware `datetime` into an instant; one without a zone raises `InvalidInput`.
+
+    >>> instant(datetime(1970, 1, 2, tzinfo=UTC)) == DAY
+    True
+    """
+    if moment.tzinfo is None:
+        raise InvalidInput("a moment needs a time zone")
+    return Instant((moment - _EPOCH) // timedelta(microseconds=1))
+
+
+def moment(at: Instant) -> datetime:
+    """Turn an instant into an aware `datetime` in UTC."""
+    return _EPOCH + timedelta(microseconds=at)
+
+
+def zulu(at: Instant) -> str:
+    """Write an instant as whole UTC seconds with `Z`, the only spelling events use.
+
+    >>> zulu(Instant(1_500_000))
+    '1970-01-01T00:00:01Z'
+    """
+    return moment(Instant(at // SECOND * SECOND)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def from_zulu(text: str) -> Instant:
+    """Read what `zulu` writes; any other spelling raises `InvalidInput`."""
+    try:
+        at = instant(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC))
+    except ValueError:
+        raise InvalidInput("a time must read like 2026-11-24T08:30:00Z") from None
+    if zulu(at) != text:
+        raise InvalidInput("a time must read like 2026-11-24T08:30:00Z")
+    return at
+
+
+def nfc(text: str) -> str:
+    """Return `text` in Unicode normal form C."""
+    return unicodedata.normalize("NFC", text)
+
+
+class Channel(StrEnum):
+    """A way a message reaches a person."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
+    PUSH = "push"
+    CALL = "call"
+    POST = "post"
+
+
+class Role(StrEnum):
+    """Who asks: a role of the house, the person themselves, or the house's own machinery."""
+
+    MARKETER = "marketer"
+    SUPPORT = "support"
+    OFFICER = "privacy_officer"
+    IT = "it"
+    AGENCY = "agency"
+    PERSON = "person"
+    SYSTEM = "system"
+
+
+class Action(StrEnum):
+    """What is done with the data (DPV processing words)."""
+
+    SEND = "send"
+    PERSONALISE = "personalise"
+    PROFILE = "profile"
+    READ = "read"
+    SHARE = "share"
+    EXPORT = "export"
+
+
+class PurposeKind(StrEnum):
+    """What a purpose is before the law; fixed when it is published."""
+
+    MARKETING = "direct_marketing"
+    CONSENT_REQUEST = "consent_request"
+    PERSONALISE = "personalise"
+    SERVICE = "service"
+    OPERATIONS = "operations"
+
+
+class ReasonCode(StrEnum):
+    """Why a use is refused. Extended, never renamed."""
+
+    # claim stage
+    UNKNOWN_ACTOR = "unknown_actor"
+    UNKNOWN_PURPOSE = "unknown_purpose"
+    UNLABELLED_FIELD = "unlabelled_field"
+    PURPOSE_NOT_PERMITTED = "purpose_not_permitted"
+    SEPARATION_OF_DUTY = "separation_of_duty"
+    REASON_MISSING = "reason_missing"
+    QUOTA = "quota"
+    AGREEMENT_MISSING = "agreement_missing"
+    CLOCK_UNSURE = "clock_unsure"
+    RULE_FILE_EXPIRED = "rule_file_expired"
+    # person stage
+    UNKNOWN_PERSON = "unknown_person"
+    REASON_WITHOUT_PERSON = "reason_without_person"
+    COMBINATION = "combination"
+    ERASURE_PENDING = "erasure_pending"
+    RESTRICTED = "restricted"
+    WRONG_CONTROLLER = "wrong_controller"
+    MINOR = "minor"
+    REGISTRY_BLOCK = "registry_block"
+    OBJECTED = "objected"
+    SUPPRESSED_COMPLAINT = "suppressed_complaint"
+    SUPPRESSED_UNSUBSCRIBE = "suppressed_unsubscribe"
+    SUPPRESSED_BOUNCE = "suppressed_bounce"
+    WITHDRAWN = "withdrawn"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    ASKED_ONCE_ALREADY = "asked_once_already"
+    NOT_CUSTOMER = "not_customer"
+    NOT_SIMILAR_PRODUCT = "not_similar_product"
+    NO_OBJECTION_OFFERED = "no_objection_offered_at_collection"
+    CHANNEL_NOT_CONSENTED = "channel_not_consented"
+    NO_CONSENT = "no_consent"
+    NOTICE_OUTDATED = "notice_outdated"
+    CATEGORY_NOT_AGREED = "category_not_agreed"
+    LEVEL_ZERO = "level_zero"
+    REGISTRY_STALE = "registry_stale"
+    FREQUENCY_CAP = "frequency_cap"
+    QUIET_HOURS = "quiet_hours"
+    FACT_MISSING = "fact_missing"
+    RULE_ERROR = "rule_error"
+
+
+CLAIM_CODES = frozenset(list(ReasonCode)[:10])
+"""Codes of the claim stage: given without any personal fact having been gathered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One objection: a code, the rule that objects, and the catalogue id of what would help."""
+
+    code: ReasonCode
+    rule: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer no, with every objection, in the order of `RULES`. Never empty."""
+
+    reasons: tuple[Reason, ...]
+
+    @property
+    def first(self) -> Reason:
+        """The reason by which summaries count this person."""
+        return self.reasons[0]
+
+
+Mask = Literal["full", "hash", "year", "last4", "null"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks. `id` is the staff member, service or person; it never enters an event in clear."""
+
+    role: Role
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The staff policy's yes to a claim: which categories this actor may use, masked how."""
+
+    categories: Mapping[str, Mask] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Why data is used, as published (DPV purpose); `name` is stable, `version` counts up.
+
+    Attributes:
+        parent: A withdrawal from the parent closes this purpose too.
+        categories: Data categories the purpose may ever use.
+        retention_days: How long data held only for this purpose is kept.
+        consent_months: Months after which a given consent expires; 0 never.
+        double_opt_in: A consent counts only once its address was confirmed.
+        goods: Product groups this purpose offers ("own and similar products").
+    """
+
+    name: str
+    version: int
+    kind: PurposeKind
+    title: str
+    channels: frozenset[Channel]
+    categories: frozenset[str]
+    parent: str = ""
+    retention_days: int = 0
+    consent_months: int = 0
+    double_opt_in: bool = False
+    goods: frozenset[str] = frozenset()
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UseRequest:
+    """One use of one person's data, judged at `at`, whenever the judging runs.
+
+    Attributes:
+        person: Whose data; None asks about the claim alone.
+        categories: Data categories the use would open, besides what the channel itself needs.
+        brand: The sender's brand, a value inside one responsible party.
+        agreement: The live agreement an agency acts under, or "".
+        reason: The case, campaign or request a staff read names, or "".
+    """
+
+    actor: Actor
+    person: PersonId | None
+    purpose: str
+    action: Action
+    channel: Channel | None
+    categories: frozenset[str]
+    at: Instant
+    brand: str = ""
+    agreement: str = ""
+    reason: str = ""
+
+
+class ConsentStatus(StrEnum):
+    """State of one purpose and channel, in DPV 2.3's words (`dpv:Consent…`)."""
+
+    UNKNOWN = "unknown"
+    REQUESTED = "requested"
+    DEFERRED = "request_deferred"
+    GIVEN = "given"
+    REAFFIRMED = "reaffirmed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    INVALIDATED = "invalidated"
+    OBJECTED = "objected"
+    OPTED_OUT = "opted_out"
+    IMPORTED = "imported"
+    SUPERSEDED = "superseded"
+
+
+GRANTING = frozenset({ConsentStatus.GIVEN, ConsentStatus.REAFFIRMED})
+DENYING = frozenset(
+    {
+        ConsentStatus.REFUSED,
+        ConsentStatus.WITHDRAWN,
+        ConsentStatus.REVOKED,
+        ConsentStatus.EXPIRED,
+        ConsentStatus.INVALIDATED,
+        ConsentStatus.OBJECTED,
+        ConsentStatus.OPTED_OUT,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """The newest granting, denying or neutral act on one scope, as the fold keeps it.
+
+    Attributes:
+        at: When it happened (`occurred_at`).
+        recorded: When the house learned of it.
+        n: Place in the person's chain, the last tie-break.
+        until: A grant ends here; 0 never.
+        categories: What a grant under `personalise` covers.
+        notice: `name@version` of the notice shown.
+        confirmed: The address was confirmed (double opt-in).
+        by: Who acted: self, competent_person, authorised_agent, staff, signal, import.
+    """
+
+    status: ConsentStatus
+    at: Instant
+    recorded: Instant
+    n: int
+    until: int = 0
+    categories: tuple[str, ...] = ()
+    notice: str = ""
+    confirmed: bool = False
+    by: str = "self"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of one scope (purpose × channel): the newest act of each direction."""
+
+    grant: Act | None = None
+    deny: Act | None = None
+    neutral: Act | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A dated relationship fact: what soft opt-in and implied consent are computed from.
+
+    Attributes:
+        kind: sale, inquiry, contract, donation or membership.
+        goods: Product group sold or asked for.
+        collected: The contact details were obtained in this very act.
+        objection_offered: A free and easy objection was offered when they were.
+        until: A contract is in force until here; 0 open or not a contract.
+    """
+
+    kind: str
+    at: Instant
+    brand: str = ""
+    goods: str = ""
+    collected: bool = False
+    objection_offered: bool = False
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """Gate facts of one person: the kernel's fold of their events. Ids, codes, dates, flags only.
+
+    Attributes:
+        residence: ISO 3166 code such as ZA or DE, "" unknown.
+        zone: IANA zone, "" unknown.
+        subject: natural or juristic.
+        age: adult, minor or "" (never told).
+        competent: A competent person's consent for a minor stands.
+        standings: By `purpose|channel`; channel `*` means every channel.
+        sends: Newest marketing hand-overs per channel, at most the last 32.
+        level: The chosen level 0–5 under `personalise`; -1 no choice made.
+        alias: Merged into this person (hex of the id), or "".
+    """
+
+    residence: str = ""
+    zone: str = ""
+    subject: str = "natural"
+    age: str = ""
+    competent: bool = False
+    language: str = ""
+    standings: dict[str, Standing] = field(default_factory=dict)
+    relations: tuple[Relation, ...] = ()
+    sends: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    level: int = -1
+    restricted: bool = False
+    erasing: bool = False
+    alias: str = ""
+
+
+NO_RECORD = PersonRecord()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A suppression that meets one of the person's addresses, by MAC.
+
+    Attributes:
+        scope: all, channel, purpose or brand; `value` names which.
+        until: Ends by itself here; 0 never.
+    """
+
+    reason: str
+    scope: str = "all"
+    value: str = ""
+    since: Instant = Instant(0)
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPoint:
+    """That a person has an address on a channel, without the address.
+
+    Attributes:
+        bi: MAC under the search key, 16 bytes.
+        sup: MAC under the suppression key, 16 bytes.
+        normaliser: Version of the normalising rule the MACs were made by.
+    """
+
+    channel: Channel
+    bi: bytes
+    sup: bytes
+    normaliser: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Tip of a person's chain: number and commitment of the newest event; (0, b"") when none."""
+
+    n: int
+    c: bytes
+
+
+NO_HEAD = Head(0, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """State of an opt-out registry file.
+
+    Attributes:
+        cleansed_at: When the newest usable file was applied; 0 never.
+        waived_until: An officer's dated decision lifts staleness until here; 0 none.
+        waived_from: The decision starts here.
+    """
+
+    cleansed_at: int = 0
+    usable: bool = True
+    waived_from: int = 0
+    waived_until: int = 0
+    decision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What one look found of one person: head, folded record, contact point, suppressions."""
+
+    person: PersonId
+    head: Head
+    record: PersonRecord
+    contact: ContactPoint | None
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """One sealed row: `rec` is a vault record bound to person, field, row and version."""
+
+    field: str
+    row: int
+    version: int
+    rec: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An event ready to be booked: built, committed to and sealed without a lock.
+
+    Attributes:
+        n: The event's number; the head must still be `n - 1` when it is booked.
+        prev: Commitment the head must still show.
+        entry: What the public tree holds (33 bytes for a private event).
+        body: Vault record of `salt32 || e`; empty for a public statement.
+        event: Canonical bytes, for the projections run in the same commit; not stored in clear.
+    """
+
+    person: PersonId
+    n: int
+    prev: bytes
+    c: bytes
+    entry: bytes
+    body: bytes
+    event: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An immutable named version in the record."""
+
+    name: str
+    version: int
+    at: Instant
+    digest: str
+    data: bytes
+
+    @property
+    def label(self) -> str:
+        """`name@version`, as other values refer to it."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A leased piece of work; `fence` must still be the row's when its outcome is booked."""
+
+    id: int
+    kind: str
+    key: str
+    state: str
+    due: Instant
+    fence: int
+    payload: bytes
+    person: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """Size and root of the ledger as committed."""
+
+    size: int
+    root: bytes
