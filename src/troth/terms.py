@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal, NewType
+from functools import lru_cache
+from typing import Any, Literal, NewType
 
 from troth.errors import InvalidInput
 
@@ -54,9 +55,16 @@ def zulu(at: Instant) -> str:
     >>> zulu(Instant(1_500_000))
     '1970-01-01T00:00:01Z'
     """
-    return moment(Instant(at // SECOND * SECOND)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _zulu_second(at // SECOND)
 
 
+@lru_cache(maxsize=65_536)
+def _zulu_second(second: int) -> str:
+    text = (_EPOCH + timedelta(seconds=second)).isoformat(timespec="seconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+@lru_cache(maxsize=65_536)
 def from_zulu(text: str) -> Instant:
     """Read what `zulu` writes; any other spelling raises `InvalidInput`."""
     try:
@@ -69,8 +77,8 @@ def from_zulu(text: str) -> Instant:
 
 
 def nfc(text: str) -> str:
-    """Return `text` in Unicode normal form C."""
-    return unicodedata.normalize("NFC", text)
+    """Return `text` in Unicode normal form C, as a plain `str`."""
+    return str(text) if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 class Channel(StrEnum):
@@ -468,18 +476,19 @@ class Prepared:
     Attributes:
         n: The event's number; the head must still be `n - 1` when it is booked.
         prev: Commitment the head must still show.
-        entry: What the public tree holds (33 bytes for a private event).
-        body: Vault record of `salt32 || e`; empty for a public statement.
-        event: Canonical bytes, for the projections run in the same commit; not stored in clear.
+        c: This event's commitment, the next head.
+        body: Vault record of `salt32 || event`.
+        at: Recording time.
+        payload: What happened, for the projections run in the same commit; never stored in clear.
     """
 
     person: PersonId
     n: int
     prev: bytes
     c: bytes
-    entry: bytes
     body: bytes
-    event: bytes
+    at: Instant
+    payload: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,6 +519,46 @@ class Job:
     fence: int
     payload: bytes
     person: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A sealed event as stored: leaf index, chain, number, record."""
+
+    seq: int
+    person: PersonId
+    n: int
+    rec: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """One row of the suppression list: an address by MAC, and its block."""
+
+    sup: bytes
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One wrapped key of one person.
+
+    Attributes:
+        scope: "" for the person's data key, `category/2026Q4` for behaviour of a quarter.
+        state: active, retired or shredded; a shredded row stays for ever as a fence.
+        wrapped: The key sealed under its shard key; empty when shredded.
+        kcv: Key check value, 16 bytes.
+        fence_at: When it was shredded; 0 while it was not.
+    """
+
+    person: PersonId
+    scope: str
+    kver: int
+    state: str
+    wrapped: bytes
+    kcv: bytes
+    epoch: int
+    fence_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

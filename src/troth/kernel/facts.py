@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from troth.kernel.regimes import Ruleset
 from troth.terms import Claim, Gathered, Instant, PersonId, Purpose, Refusal, Registry
@@ -22,6 +23,8 @@ class House:
         caps: Per purpose kind: at most `n` hand-overs in `days`, over all brands.
         registries: Opt-out registries by regime.
         clock_sure: False when the clock is behind the last checkpoint.
+        memo: What the gate worked out from this house alone, kept so that it is worked out once;
+            never read by anybody else, no part of the value.
     """
 
     version: int
@@ -37,6 +40,7 @@ class House:
     registries: Mapping[str, Registry] = field(default_factory=dict)
     agreements: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     clock_sure: bool = True
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,150 @@
+"""A receiving inbox on this machine, for demos and tests: every message becomes a file.
+
+    inbox = Inbox(folder)
+    port = inbox.start()                 # 127.0.0.1, a free port
+    inbox.messages()                     # [Received(path, mail_from, rcpt_to)], oldest first
+    inbox.stop()
+
+Accepts whatever comes and delivers nothing further. Not durable and not for real mail.
+"""
+
+import asyncio
+import json
+import socket
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from troth.errors import Conflict, Unavailable
+
+SIZE_MAX = 10 * 1024 * 1024
+INDEX = "index.jsonl"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as received: the file holds its bytes, dot-stuffing removed."""
+
+    path: Path
+    mail_from: str
+    rcpt_to: tuple[str, ...]
+
+
+class _Store:
+    """aiosmtpd's handler: a file per message, a line per message in the index."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = sum(1 for _ in folder.glob("*.eml"))
+        self._lock = threading.Lock()
+
+    async def handle_EHLO(  # noqa: N802, PLR0913, PLR0917 - named and called by aiosmtpd
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        del server, envelope
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", responses[-1]]
+
+    async def handle_DATA(  # noqa: N802 - named and called by aiosmtpd
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        del server, session
+        content = envelope.content or b""
+        self._keep(content if isinstance(content, bytes) else content.encode(), envelope)
+        return "250 2.0.0 kept"
+
+    def _keep(self, content: bytes, envelope: Envelope) -> None:
+        with self._lock:
+            self._count += 1
+            path = self._folder / f"{self._count:06}.eml"
+            path.write_bytes(content)
+            entry = {"file": path.name, "from": envelope.mail_from, "to": envelope.rcpt_tos}
+            with (self._folder / INDEX).open("a", encoding="utf-8") as index:
+                index.write(json.dumps(entry) + "\n")
+
+
+class Inbox:
+    """The inbox of one folder; running between `start` and `stop`, in a thread of its own."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Make the folder if need be; what lies in it is kept and listed."""
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, port: int = 0) -> int:
+        """Listen on the loopback address and return the port; 0 picks a free one.
+
+        Raises:
+            Conflict: It runs already.
+            Unavailable: The port is taken.
+        """
+        if self._thread:
+            raise Conflict("the inbox runs already", "stop it first")
+        try:
+            listening = socket.create_server((LOOPBACK, port))
+        except OSError:
+            raise Unavailable("the inbox cannot listen on this port", "pick another") from None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=_serve, args=(self._loop, listening, _Store(self.folder)), daemon=True
+        )
+        self._thread.start()
+        return int(listening.getsockname()[1])
+
+    def stop(self) -> None:
+        """Close the port; what was received stays. Stopping twice does no harm."""
+        if self._loop and self._thread:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def messages(self) -> list[Received]:
+        """List what was received so far, oldest first."""
+        index = self.folder / INDEX
+        if not index.exists():
+            return []
+        lines = index.read_text(encoding="utf-8").splitlines()
+        entries = [json.loads(line) for line in lines]
+        return [
+            Received(self.folder / entry["file"], entry["from"], tuple(entry["to"]))
+            for entry in entries
+        ]
+
+
+def _serve(loop: asyncio.AbstractEventLoop, listening: socket.socket, store: _Store) -> None:
+    """Run the loop until it is stopped, then end every connection and close all of it."""
+
+    def session() -> SMTP:
+        return SMTP(store, data_size_limit=SIZE_MAX, hostname="inbox.example", loop=loop)
+
+    asyncio.set_event_loop(loop)
+    server = loop.run_until_complete(loop.create_server(session, sock=listening))
+    try:
+        loop.run_forever()
+    finally:
+        server.close()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(asyncio.sleep(0))
+        asyncio.set_event_loop(None)
+        loop.close()

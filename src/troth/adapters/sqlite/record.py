@@ -1,0 +1,362 @@
+"""The record in one SQLite file: WAL, FULL, secure_delete; who books sequences in the same commit."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from troth.adapters.sqlite import schema
+from troth.adapters.sqlite.view import SqliteView, marks, record_encoder
+from troth.errors import Conflict, EvidenceBroken, NotFound, Unavailable
+from troth.kernel import ledger, proof
+from troth.ports import Clock, Projections
+from troth.terms import (
+    NO_HEAD,
+    NO_RECORD,
+    SECOND,
+    ContactPoint,
+    Head,
+    Instant,
+    Job,
+    LogState,
+    PersonId,
+    PersonRecord,
+    Prepared,
+    Published,
+    Sealed,
+    Suppressed,
+)
+
+CLOCK_SLACK = 2 * SECOND
+
+
+class SqliteStore:
+    """The record in `record.db`: a read connection per thread, one writer at a time."""
+
+    def __init__(self, path: Path, clock: Clock, projections: Projections) -> None:
+        """Open or create the file and bring it to this schema.
+
+        Raises:
+            Unavailable: Not writable, or written by a newer Troth.
+            EvidenceBroken: Damaged.
+        """
+        self._path = path
+        self._clock = clock
+        self._projections = projections
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._writer = schema.connect(path)
+        path.chmod(0o600)
+        schema.migrate(self._writer, path, schema.STEPS)
+        self._writer.execute(
+            "INSERT OR IGNORE INTO log_state VALUES (1, 0, ?, 0, 0)", (proof.EMPTY_ROOT,)
+        )
+        self._edge: ledger.Edge | None = None
+
+    def _reader(self) -> sqlite3.Connection:
+        con: sqlite3.Connection | None = getattr(self._local, "con", None)
+        if con is None:
+            con = schema.connect(self._path)
+            con.execute("PRAGMA query_only = ON")
+            self._local.con = con
+            self._readers.append(con)
+        return con
+
+    @contextmanager
+    def look(self) -> Iterator[SqliteView]:
+        """Open a read snapshot; inside another look of the same thread, the same one."""
+        open_view: SqliteView | None = getattr(self._local, "view", None)
+        if open_view is not None:
+            yield open_view
+            return
+        con = self._reader()
+        try:
+            con.execute("BEGIN")
+            view = SqliteView(con, self._clock.now())
+        except sqlite3.DatabaseError as fault:
+            raise schema.damaged(self._path, fault) from None
+        self._local.view = view
+        try:
+            yield view
+        finally:
+            self._local.view = None
+            con.execute("ROLLBACK")
+
+    @contextmanager
+    def book(self, house_version: int | None = None) -> Iterator["SqliteTransaction"]:
+        """Open a short write; see `ports.Store.book`."""
+        with self._lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+            except sqlite3.DatabaseError as fault:
+                raise schema.damaged(self._path, fault) from None
+            try:
+                tx = SqliteTransaction(
+                    self._writer, self._clock.now(), self._projections, self._edge
+                )
+                if house_version is not None and tx.house_version != house_version:
+                    raise Conflict("something published changed meanwhile", "look again")
+                yield tx
+                tx.settle()
+                self._writer.execute("COMMIT")
+            except BaseException as fault:
+                self._edge = None
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                if isinstance(fault, sqlite3.DatabaseError):
+                    raise schema.damaged(self._path, fault) from None
+                raise
+            self._edge = tx.edge
+
+    def truncate_wal(self) -> None:
+        """Fold the write-ahead log into the file, so that overwritten bytes are gone from both.
+
+        Raises:
+            Unavailable: A reader is still open; repeat.
+        """
+        with self._lock:
+            busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise Unavailable("a reader still holds the write-ahead log", "repeat in a moment", 1)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for con in (*self._readers, self._writer):
+            con.close()
+        self._readers.clear()
+
+
+class SqliteTransaction(SqliteView):
+    """One short write; see `ports.Transaction`."""
+
+    def __init__(
+        self,
+        con: sqlite3.Connection,
+        now: Instant,
+        projections: Projections,
+        edge: ledger.Edge | None,
+    ) -> None:
+        """Write over `con`, inside a transaction its owner began and ends."""
+        super().__init__(con, now)
+        if self._now - now > CLOCK_SLACK:
+            raise Unavailable(
+                f"the clock is {(self._now - now) // SECOND} s behind the record",
+                "set the machine's clock; nothing is written until then",
+            )
+        self._projections = projections
+        fits = edge is not None and edge.size == self._log.size
+        self.edge = edge.copy() if edge is not None and fits else self._load_edge()
+        self._pending: list[bytes] = []
+
+    def _load_edge(self) -> ledger.Edge:
+        edge = ledger.Edge.load(self._log.size, self.tile)
+        if edge.root() != self._log.root:
+            raise EvidenceBroken(
+                "the ledger's root does not fit its tiles", "run: troth ledger verify"
+            )
+        return edge
+
+    @property
+    def size(self) -> int:
+        """Size of the ledger with what this write has added so far."""
+        return self._log.size + len(self._pending)
+
+    def _locals(self, people: Sequence[PersonId]) -> dict[bytes, tuple[int, Head]]:
+        out: dict[bytes, tuple[int, Head]] = {}
+        for start in range(0, len(people), 500):
+            part = people[start : start + 500]
+            sql = f"SELECT psid, id, n, c FROM person WHERE psid IN ({marks(len(part))})"  # noqa: S608 - question marks only
+            for psid, number, n, c in self._con.execute(sql, part):
+                out[psid] = (number, Head(n, c))
+        return out
+
+    def _local(self, person: PersonId) -> int:
+        row = self._con.execute("SELECT id FROM person WHERE psid = ?", (person,)).fetchone()
+        if row is None:
+            raise NotFound("nothing is held under this id")
+        return int(row[0])
+
+    def append(self, prepared: Sequence[Prepared]) -> frozenset[PersonId]:
+        """Book events; see `ports.Transaction.append`."""
+        people = list(dict.fromkeys(p.person for p in prepared))
+        known = self._locals(people)
+        first = {p.person: p for p in reversed(prepared)}
+        moved = frozenset(
+            person
+            for person in people
+            if (known[person][1] if person in known else NO_HEAD)
+            != Head(first[person].n - 1, first[person].prev)
+        )
+        kept = [p for p in prepared if p.person not in moved] if moved else list(prepared)
+        last = {p.person: p for p in kept}
+        new = [(p.person, p.n, p.c) for p in last.values() if p.person not in known]
+        old = [(p.n, p.c, known[p.person][0]) for p in last.values() if p.person in known]
+        self._con.executemany("UPDATE person SET n = ?, c = ? WHERE id = ?", old)
+        if new:
+            self._con.executemany("INSERT INTO person (psid, n, c) VALUES (?, ?, ?)", new)
+            known.update(self._locals([PersonId(row[0]) for row in new]))
+        seq = self.size
+        self._con.executemany(
+            "INSERT INTO body VALUES (?, ?, ?, ?)",
+            [(seq + i, known[p.person][0], p.n, p.body) for i, p in enumerate(kept)],
+        )
+        self._pending += [proof.private_entry(p.c) for p in kept]
+        for p in kept:
+            self._project(p)
+        return moved
+
+    def _project(self, prepared: Prepared) -> None:
+        kind = prepared.payload.type
+        for tag in (kind, kind.partition(".")[0] + "."):
+            for apply in self._projections.get(tag, ()):
+                apply(self, prepared)
+
+    def state(self, entry: bytes) -> int:
+        """Append a public statement; return its leaf index."""
+        self._pending.append(entry)
+        return self.size - 1
+
+    def settle(self) -> None:
+        """Sequence what was added: entries, tiles, root; the last step before the commit."""
+        if not self._pending:
+            return
+        start = self._log.size
+        self._con.executemany(
+            "INSERT INTO entry VALUES (?, ?)",
+            [(start + i, data) for i, data in enumerate(self._pending)],
+        )
+        tiles = self.edge.extend(ledger.leaf_hashes(self._pending))
+        self._con.executemany(
+            "INSERT OR REPLACE INTO tile VALUES (?, ?, ?)",
+            [(t.level, t.number, t.hashes) for t in tiles],
+        )
+        self._log = LogState(self.edge.size, self.edge.root())
+        self._con.execute(
+            "UPDATE log_state SET size = ?, root = ?, at = ?",
+            (self._log.size, self._log.root, self._now),
+        )
+        self._pending = []
+
+    def put_record(self, person: PersonId, record: PersonRecord) -> None:
+        """Replace the gate facts of a person."""
+        self._con.execute(
+            "INSERT OR REPLACE INTO fact VALUES (?, ?)",
+            (self._local(person), record_encoder.encode(record)),
+        )
+
+    def record(self, person: PersonId) -> PersonRecord:
+        """Return the gate facts as this write sees them."""
+        found = self.gather([person], None)
+        return found[0].record if found else NO_RECORD
+
+    def put_contact(self, person: PersonId, contact: ContactPoint) -> None:
+        """Add or replace a contact point."""
+        self._con.execute(
+            "INSERT OR REPLACE INTO contact_point VALUES (?, ?, ?, ?, ?)",
+            (self._local(person), contact.channel, contact.bi, contact.sup, contact.normaliser),
+        )
+
+    def put_sealed(self, person: PersonId, rows: Sequence[Sealed]) -> None:
+        """Add or replace sealed rows."""
+        number = self._local(person)
+        self._con.executemany(
+            "INSERT INTO sealed VALUES (?, ?, ?, ?, ?) ON CONFLICT (person, field, row)"
+            " DO UPDATE SET version = excluded.version, rec = excluded.rec",
+            [(number, r.field, r.row, r.version, r.rec) for r in rows],
+        )
+
+    def drop_sealed(self, person: PersonId, fields: Sequence[str]) -> int:
+        """Delete sealed rows of these fields."""
+        number, count = self._local(person), 0
+        for name in fields:
+            end = name[:-1] + "0" if name.endswith("/") else name + "\x00"
+            count += self._con.execute(
+                "DELETE FROM sealed WHERE person = ? AND field >= ? AND field < ?",
+                (number, name, end),
+            ).rowcount
+        return count
+
+    def drop_person(self, person: PersonId) -> dict[str, int]:
+        """Delete everything but the head; return counts per kind."""
+        number = self._local(person)
+        return {
+            table: self._con.execute(
+                f"DELETE FROM {table} WHERE person = ?",  # noqa: S608 - table names from this line
+                (person if table == "job" else number,),
+            ).rowcount
+            for table in ("body", "contact_point", "fact", "job", "sealed")
+        }
+
+    def put_block(self, suppressed: Suppressed) -> None:
+        """Add a suppression; the earliest `since` and the latest end win."""
+        block = suppressed.block
+        self._con.execute(
+            "INSERT INTO suppression VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " since = min(since, excluded.since),"
+            " until = CASE WHEN until = 0 OR excluded.until = 0 THEN 0"
+            " ELSE max(until, excluded.until) END",
+            (suppressed.sup, block.reason, block.scope, block.value, block.since, block.until),
+        )
+
+    def drop_block(self, suppressed: Suppressed) -> None:
+        """Lift a suppression."""
+        block = suppressed.block
+        self._con.execute(
+            "DELETE FROM suppression WHERE sup = ? AND reason = ? AND scope = ? AND value = ?",
+            (suppressed.sup, block.reason, block.scope, block.value),
+        )
+
+    def put_row(self, table: str, key: bytes, value: bytes | None) -> None:
+        """Write or delete one row of a capability's own table."""
+        if value is None:
+            self._con.execute("DELETE FROM own_row WHERE tbl = ? AND key = ?", (table, key))
+        else:
+            self._con.execute(
+                "INSERT OR REPLACE INTO own_row VALUES (?, ?, ?)", (table, key, value)
+            )
+
+    def claim_row(self, table: str, key: bytes, value: bytes) -> bool:
+        """Insert a row that may exist once."""
+        sql = "INSERT OR IGNORE INTO own_row VALUES (?, ?, ?)"
+        return self._con.execute(sql, (table, key, value)).rowcount == 1
+
+    def publish(self, name: str, digest: str, data: bytes) -> Published:
+        """Add the next immutable version of a name."""
+        before = self.published(name)
+        after = Published(name, before.version + 1 if before else 1, self._now, digest, data)
+        self._con.execute(
+            "INSERT INTO published VALUES (?, ?, ?, ?, ?)",
+            (after.name, after.version, after.at, after.digest, after.data),
+        )
+        self._house += 1
+        self._con.execute("UPDATE log_state SET house = ?", (self._house,))
+        return after
+
+    def enqueue(self, kind: str, key: str, payload: bytes, person: PersonId | None) -> bool:
+        """Add a job once."""
+        sql = "INSERT OR IGNORE INTO job VALUES (NULL, ?, ?, 'ready', ?, 0, 0, ?, ?)"
+        return self._con.execute(sql, (kind, key, self._now, payload, person)).rowcount == 1
+
+    def lease(self, kind: str, until: Instant, limit: int) -> list[Job]:
+        """Take ready jobs, or leased ones whose lease has run out."""
+        sql = (
+            "UPDATE job SET state = 'leased', lease = ?, fence = fence + 1 WHERE id IN ("
+            " SELECT id FROM job WHERE kind = ? AND (state = 'ready' AND due <= ?"
+            " OR state = 'leased' AND lease <= ?) ORDER BY id LIMIT ?)"
+            " RETURNING id, kind, key, state, due, fence, payload, person"
+        )
+        rows = self._con.execute(sql, (until, kind, self._now, self._now, limit)).fetchall()
+        return [Job(*row) for row in sorted(rows)]
+
+    def finish(self, jobs: Sequence[tuple[Job, str]]) -> None:
+        """Move leased jobs to their end state."""
+        sql = "UPDATE job SET state = ? WHERE id = ? AND fence = ? AND state = 'leased'"
+        for job, state in jobs:
+            if self._con.execute(sql, (state, job.id, job.fence)).rowcount != 1:
+                raise Conflict(f"job {job.id} was taken over by another worker")
+
+    def put_note(self, size: int, note: str) -> None:
+        """Store a signed checkpoint."""
+        self._con.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (size, note))

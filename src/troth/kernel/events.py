@@ -1,0 +1,595 @@
+"""The event families, typed once, and their canonical bytes.
+
+An event is canonical JSON: ASCII keys sorted, no spaces, `None` dropped, no floats, |int| < 2^53,
+strings in NFC, times in whole UTC seconds with `Z`. Reading decodes, validates by a table keyed on
+`type`, re-encodes and compares: one other byte and the event is refused. Bytes as first written
+count; nobody re-encodes them, and old versions are read for ever.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from troth.errors import EvidenceBroken, InvalidInput
+from troth.kernel.proof import b64
+from troth.terms import (
+    PERSON_BYTES,
+    ConsentStatus,
+    Instant,
+    PersonId,
+    from_zulu,
+    nfc,
+    zulu,
+)
+
+VERSION = 1
+MAX_INT = 2**53
+MAX_PUBLIC_BYTES = 65_535
+_encoder = msgspec.json.Encoder(order="sorted")
+_decoder = msgspec.json.Decoder()
+_ENVELOPE = frozenset({"v", "type", "at", "psid", "n", "prev", "actor"})
+
+
+def canonical(value: Mapping[str, Any]) -> bytes:
+    """Write a JSON object in its one spelling.
+
+    Raises:
+        InvalidInput: A float, a number beyond 2^53, a key that is not ASCII, or a type without a
+            canonical spelling.
+    """
+    return _encoder.encode(_clean(value))
+
+
+def _clean(value: Any) -> Any:  # noqa: ANN401, PLR0911 - one arm per JSON kind
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else nfc(value)
+    if kind is bool:
+        return value
+    if isinstance(value, str):  # an enum member: its plain text
+        return nfc(str(value))
+    if isinstance(value, int):
+        if -MAX_INT < value < MAX_INT:
+            return value
+        raise InvalidInput("a number in an event lies beyond 2^53")
+    if isinstance(value, Mapping):
+        return {_key(k): _clean(v) for k, v in value.items() if v is not None}
+    if isinstance(value, (tuple, list)):
+        return [_clean(v) for v in value]
+    if isinstance(value, frozenset):
+        return sorted(_clean(v) for v in value)
+    raise InvalidInput(f"{type(value).__name__} has no canonical spelling")
+
+
+def _key(key: Any) -> str:  # noqa: ANN401
+    if not isinstance(key, str) or not key.isascii():
+        raise InvalidInput("a key in an event is not ASCII text")
+    return str(key)
+
+
+def read_canonical(raw: bytes) -> dict[str, Any]:
+    """Read a JSON object and require that these are its canonical bytes.
+
+    Raises:
+        EvidenceBroken: Not an object in the one spelling: duplicate key, `null`, space, order.
+    """
+    try:
+        value = _decoder.decode(raw)
+        if isinstance(value, dict) and canonical(value) == raw:
+            return value
+    except (msgspec.DecodeError, InvalidInput, UnicodeDecodeError, RecursionError):
+        pass
+    raise EvidenceBroken("recorded bytes are not canonical JSON")
+
+
+class Payload:
+    """What an event says, besides its place in a chain. Fields are only ever appended."""
+
+    TYPE: ClassVar[str]
+
+    @property
+    def type(self) -> str:
+        """The permanent tag of this event."""
+        return self.TYPE
+
+
+_P = TypeVar("_P", bound=type[Payload])
+FAMILIES: dict[str, tuple[type[Any], Mapping[str, Any]]] = {}
+"""Permanent tag → (payload class, fields the tag itself fixes)."""
+
+
+def _family(cls: _P) -> _P:
+    FAMILIES[cls.TYPE] = (cls, {})
+    return cls
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class PersonCreated(Payload):
+    """An id came into being: from an import row, a form, a sale."""
+
+    TYPE = "person.created"
+    subject: str
+    source: str
+    batch: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class FactsRecorded(Payload):
+    """Gate facts learnt of a person; absent fields stay as they were."""
+
+    TYPE = "person.facts"
+    source: str
+    residence: str | None = None
+    zone: str | None = None
+    age: str | None = None
+    competent: bool | None = None
+    language: str | None = None
+    subject: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class ContactAdded(Payload):
+    """An address on a channel was sealed; the address itself is the named vault row."""
+
+    TYPE = "contact.added"
+    channel: str
+    field: str
+    row: int
+    version: int
+    normaliser: int
+    source: str
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class ValuesSealed(Payload):
+    """Vault rows written; `rows` maps field id to row version, so that none can be rolled back."""
+
+    TYPE = "values.sealed"
+    rows: dict[str, int]
+    source: str
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class RelationRecorded(Payload):
+    """A sale, inquiry, contract, donation or membership, with its date."""
+
+    TYPE = "relation.recorded"
+    kind: str
+    occurred_at: str
+    source: str
+    brand: str | None = None
+    goods: str | None = None
+    collected: bool = False
+    objection_offered: bool = False
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentAct(Payload):
+    """One act about one purpose and its channels; its tag is `consent.` and the status.
+
+    Attributes:
+        channels: Named channels; ("*",) closes every channel and is never accepted in a grant.
+        notice: `name@version` shown; absent only where the status grants nothing.
+        occurred_at: When it happened, if earlier than the event's `at`.
+        until: When a grant ends by itself.
+        confirmed_at: When the address was confirmed (double opt-in).
+        missing: For an import that proves too little: which of notice, time, method, proof.
+        record: SHA-256 of the consent record given to the person.
+    """
+
+    TYPE = "consent"
+    status: ConsentStatus
+    purpose: str
+    channels: tuple[str, ...] = ("*",)
+    notice: str | None = None
+    method: str | None = None
+    proof: str | None = None
+    occurred_at: str | None = None
+    until: str | None = None
+    categories: tuple[str, ...] | None = None
+    level: int | None = None
+    given_by: str = "self"
+    confirmed_at: str | None = None
+    source: str | None = None
+    missing: tuple[str, ...] | None = None
+    brand: str | None = None
+    key: str | None = None
+    record: str | None = None
+
+    @property
+    def type(self) -> str:
+        """`consent.` and the status."""
+        return f"consent.{self.status}"
+
+
+for _status in ConsentStatus:
+    FAMILIES[f"consent.{_status}"] = (ConsentAct, {"status": _status})
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class NoticeServed(Payload):
+    """A notice version was shown to the person."""
+
+    TYPE = "notice.served"
+    notice: str
+    surface: str
+    language: str
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class BehaviourRecorded(Payload):
+    """One import batch of behaviour of one person; the events themselves lie in chunks.
+
+    Attributes:
+        chunks: Vault scope (`category/2026Q4`) → row version of each chunk written.
+        digest: SHA-256 over the batch's columns of this person.
+    """
+
+    TYPE = "behaviour.recorded"
+    count: int
+    kinds: tuple[str, ...]
+    first: str
+    last: str
+    source: str
+    digest: str
+    chunks: dict[str, int]
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class SuppressionAdded(Payload):
+    """An address this person holds must not be contacted any more."""
+
+    TYPE = "suppression.added"
+    reason: str
+    scope: str
+    source: str
+    value: str | None = None
+    until: str | None = None
+    occurred_at: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class SuppressionLifted(Payload):
+    """A proven consent of the person ended an unsubscribe or objection on their address."""
+
+    TYPE = "suppression.lifted"
+    reason: str
+    scope: str
+    source: str
+    value: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class UseRefused(Payload):
+    """A use of a named person's data was asked for and refused."""
+
+    TYPE = "use.refused"
+    purpose: str
+    action: str
+    reasons: tuple[dict[str, str], ...]
+    ruleset: str
+    inputs: str
+    channel: str | None = None
+    campaign: str | None = None
+    ref: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class MessageBooked(Payload):
+    """A message to this person was decided, rendered, signed and booked; not yet handed over."""
+
+    TYPE = "message.booked"
+    ref: str
+    purpose: str
+    channel: str
+    template: str
+    level: int
+    categories: tuple[str, ...]
+    basis: str
+    ruleset: str
+    inputs: str
+    message_id: str
+    content: str
+    campaign: str | None = None
+    waiver: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOutcome(Payload):
+    """What became of a booked message; its tag is `message.` and the state."""
+
+    TYPE = "message"
+    state: str
+    ref: str
+    reply: int | None = None
+    reasons: tuple[dict[str, str], ...] | None = None
+
+    @property
+    def type(self) -> str:
+        """`message.` and the state."""
+        return f"message.{self.state}"
+
+
+for _state in ("handed", "failed", "unknown", "withheld"):
+    FAMILIES[f"message.{_state}"] = (MessageOutcome, {"state": _state})
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class DataRead(Payload):
+    """Fields of the person were shown to somebody."""
+
+    TYPE = "data.read"
+    purpose: str
+    fields: tuple[str, ...]
+    reason: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class PersonMerged(Payload):
+    """Two ids are one person: written to both chains; `other` is the other chain's id."""
+
+    TYPE = "person.merged"
+    other: str
+    keeps: bool
+    reason: str
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class PersonUnmerged(Payload):
+    """A merge was wrong and is undone; each chain keeps what is its own."""
+
+    TYPE = "person.unmerged"
+    other: str
+    reason: str
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class ProcessingRestricted(Payload):
+    """Data is kept and not used (POPIA s14(6), GDPR Art 18), or that ended."""
+
+    TYPE = "processing.restricted"
+    restricted: bool
+    reason: str
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class PersonErasing(Payload):
+    """Erasure began; from this event on every use is refused."""
+
+    TYPE = "person.erasing"
+    request: str
+    keeps_suppression: bool = True
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class SetProcessed(Payload):
+    """Work over a population, written to the house chain before it runs.
+
+    Attributes:
+        work: narrow, preview, report, rebuild or import.
+        expression: SHA-256 of what selects the set.
+        generation: Ledger size the set was read at.
+        members: Merkle root over the sorted keyed digests of the members.
+    """
+
+    TYPE = "set.processed"
+    work: str
+    expression: str
+    generation: int
+    counts: dict[str, int]
+    members: str
+    purpose: str | None = None
+    campaign: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class ImportFinished(Payload):
+    """A file was taken in up to its end; counts per outcome."""
+
+    TYPE = "import.finished"
+    kind: str
+    digest: str
+    counts: dict[str, int]
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class RegistryApplied(Payload):
+    """An opt-out registry file was applied."""
+
+    TYPE = "registry.applied"
+    registry: str
+    digest: str
+    scheme: str
+    as_of: str
+    count: int
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class RegistryWaived(Payload):
+    """An officer's dated decision to go on with a stale registry file; ends by itself."""
+
+    TYPE = "registry.waived"
+    registry: str
+    officer: str
+    reason: str
+    since: str
+    until: str
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class HouseRefused(Payload):
+    """A use was refused before any person was looked at, or about nobody the house knows."""
+
+    TYPE = "claim.refused"
+    purpose: str
+    action: str
+    reasons: tuple[dict[str, str], ...]
+    campaign: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A recorded event, read and validated."""
+
+    person: PersonId
+    n: int
+    prev: str
+    at: Instant
+    actor: str
+    payload: Payload
+
+    @property
+    def type(self) -> str:
+        """The permanent tag."""
+        return self.payload.type
+
+
+_FIELDS: dict[type[Any], tuple[str, ...]] = {
+    cls: tuple(f.name for f in fields(cls)) for cls, _ in FAMILIES.values()
+}
+_DEFAULTS: dict[type[Any], dict[str, object]] = {
+    cls: {f.name: f.default for f in fields(cls)} for cls in _FIELDS
+}
+_FIXED = {cls: frozenset(fixed) for cls, fixed in FAMILIES.values()}
+
+
+def encode(
+    payload: Payload, *, person: PersonId, n: int, prev: bytes, at: Instant, actor: str
+) -> bytes:
+    """Write an event's canonical bytes.
+
+    Args:
+        payload: What happened.
+        person: Whose chain.
+        n: Number in that chain, from 1.
+        prev: Commitment of event n-1; empty for n = 1.
+        at: The recording time; cut to whole seconds.
+        actor: Role and keyed digest, never a name.
+
+    Raises:
+        InvalidInput: A value has no canonical spelling.
+    """
+    cls = type(payload)
+    fixed = _FIXED[cls]
+    value = {
+        name: item
+        for name in _FIELDS[cls]
+        if name not in fixed and (item := getattr(payload, name)) is not None
+    }
+    value["v"] = VERSION
+    value["type"] = payload.type
+    value["at"] = zulu(at)
+    value["psid"] = person.hex()
+    value["n"] = n
+    value["prev"] = b64(prev)
+    value["actor"] = actor
+    return canonical(value)
+
+
+def decode(raw: bytes) -> Event:
+    """Read an event; whatever is not exactly what `encode` writes raises `EvidenceBroken`.
+
+    Raises:
+        EvidenceBroken: Unknown type, newer version, wrong field, or bytes that are not canonical.
+    """
+    try:
+        value = _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise EvidenceBroken("an event is not a JSON object")
+    if type(value.get("v")) is not int or value["v"] > VERSION or value["v"] < 1:
+        raise EvidenceBroken("an event is of a newer version than this program reads")
+    family = FAMILIES.get(str(value.get("type")))
+    if family is None:
+        raise EvidenceBroken("an event is of an unknown type")
+    cls, fixed = family
+    body = {k: v for k, v in value.items() if k not in _ENVELOPE}
+    if body.keys() & fixed.keys():
+        raise EvidenceBroken("an event repeats what its type says")
+    try:
+        payload = msgspec.convert({**body, **fixed}, cls)
+        psid = bytes.fromhex(value["psid"])
+        event = Event(
+            PersonId(psid),
+            value["n"],
+            value["prev"],
+            from_zulu(value["at"]),
+            value.get("actor", ""),
+            payload,
+        )
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError, InvalidInput):
+        raise EvidenceBroken("an event has a field that its type does not allow") from None
+    if len(psid) != PERSON_BYTES or not _is_spelled(event, value, raw):
+        raise EvidenceBroken("an event has a field that its type does not allow")
+    return event
+
+
+def _is_spelled(event: Event, value: Mapping[str, Any], raw: bytes) -> bool:
+    """Encode what was read once more: unknown, doubled or misspelled fields show here."""
+    if type(event.n) is not int or type(event.actor) is not str or type(event.prev) is not str:
+        return False
+    payload = event.payload
+    cls = type(payload)
+    out: dict[str, Any] = {
+        name: item
+        for name in _FIELDS[cls]
+        if name not in _FIXED[cls]
+        and (item := getattr(payload, name)) is not None
+        and (name in value or item != _DEFAULTS[cls].get(name))
+    }
+    out |= {"v": value["v"], "type": payload.type, "at": zulu(event.at)}
+    out |= {"psid": event.person.hex(), "n": event.n, "prev": event.prev}
+    if "actor" in value:
+        out["actor"] = event.actor
+    try:
+        return canonical(out) == raw
+    except InvalidInput:
+        return False
+
+
+def public_entry(statement: Mapping[str, Any]) -> bytes:
+    """Write a public statement as a ledger entry: 0x01 and canonical JSON. Never personal data.
+
+    Raises:
+        InvalidInput: Without `type`, or longer than an entry may be (65,535 bytes).
+    """
+    if "type" not in statement:
+        raise InvalidInput("a public statement has a type")
+    entry = b"\x01" + canonical({"v": VERSION, **statement})
+    if len(entry) > MAX_PUBLIC_BYTES:
+        raise InvalidInput(f"a public statement has at most {MAX_PUBLIC_BYTES} bytes")
+    return entry
+
+
+def act_time(payload_time: str | None, at: Instant) -> Instant:
+    """Return when an act happened: its own time if it carries one, else the recording time."""
+    return from_zulu(payload_time) if payload_time else at
+
+
+Projector = Callable[[Any, Event], None]
+"""`apply(tx, event)`: run by the store in the commit that books the event."""

@@ -1,0 +1,307 @@
+"""The rules in force as one value: which apply, what they oblige to, when something is due.
+
+A rule has no verdict of its own. Contact rules name a predicate the gate binds; content rules
+name obligations; deadline rules name a day-count kind. Which rules apply is a union over the
+person's residence and the sender's seat, so that the strictest answer wins; a residence that is
+unknown, or that no regime covers, takes every regime marked `fallback`.
+"""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from troth.errors import InvalidInput, NotFound
+from troth.kernel import calendars as days
+from troth.kernel.calendars import Calendar, Due, Window
+from troth.kernel.rules import (
+    CONTACT_KINDS,
+    Applies,
+    Example,
+    Regime,
+    Rule,
+    Vocabulary,
+    parse_regime,
+    refuse_overlaps,
+)
+from troth.terms import Channel, Instant, PurposeKind, ReasonCode
+
+__all__ = ["Applies", "Example", "Regime", "Rule", "Ruleset", "load"]
+
+_ORDER = {code: place for place, code in enumerate(ReasonCode)}
+_SILENT = frozenset({PurposeKind.SERVICE, PurposeKind.OPERATIONS})
+"""Purpose kinds a rule meets only when it names them: no marketing rule stops a receipt."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ruleset:
+    """All published rules and calendars, as one value with one hash.
+
+    Attributes:
+        label: `regimes@<newest version of a file>`.
+        digest: SHA-256, hex, over sorted file names and bytes; stands in every decision.
+    """
+
+    label: str
+    digest: str
+    rules: tuple[Rule, ...]
+    calendars: Mapping[str, Calendar]
+    regimes: Mapping[str, Regime]
+    _breaks: tuple[int, ...] = ()
+    _chosen: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False)
+
+    def contact_rules(
+        self, kind: PurposeKind, channel: Channel | None, residence: str, seat: str, at: Instant
+    ) -> tuple[Rule, ...]:
+        """Every rule the gate must ask, in the order of their codes in `ReasonCode`, then ids.
+
+        Costs one look-up on repeat: the answer is kept until a rule begins or ends.
+        """
+        key = (kind, channel, residence, seat, bisect_right(self._breaks, at))
+        found: tuple[Rule, ...] | None = self._chosen.get(key)
+        if found is None:
+            chosen = self._select(CONTACT_KINDS, kind, channel, (residence, seat), at)
+            found = self._chosen[key] = tuple(sorted(chosen, key=_place))
+        return found
+
+    def content_obligations(
+        self, kind: PurposeKind, channel: Channel | None, residence: str, seat: str, at: Instant
+    ) -> tuple[str, ...]:
+        """Ids of what a message must carry, sorted, each once."""
+        key = ("content", kind, channel, residence, seat, bisect_right(self._breaks, at))
+        found: tuple[str, ...] | None = self._chosen.get(key)
+        if found is None:
+            rules = self._select(frozenset({"content"}), kind, channel, (residence, seat), at)
+            ids = {str(name) for rule in rules for name in rule.params["obligations"]}
+            found = self._chosen[key] = tuple(sorted(ids))
+        return found
+
+    def rule(self, rule_id: str, at: Instant) -> Rule:
+        """The version of a rule valid at `at`, else its newest; `NotFound` for an unknown id."""
+        versions = [rule for rule in self.rules if rule.id == rule_id]
+        if not versions:
+            raise NotFound(f"no rule {rule_id} in {self.label}", "see `troth check`")
+        valid = [r for r in versions if r.begins <= at and (not r.ends or at < r.ends)]
+        return (valid or sorted(versions, key=lambda rule: rule.begins))[-1]
+
+    def window(self, rule: Rule) -> Window:
+        """The quiet-time window of a rule, made once so that its answers are remembered."""
+        key = ("window", rule)
+        found: Window | None = self._chosen.get(key)
+        if found is None:
+            calendar = self.calendars[rule.params["calendar"]]
+            found = self._chosen[key] = days.parse_window(rule.params, calendar)
+        return found
+
+    def applicable(self, residence: str, seat: str) -> tuple[str, ...]:
+        """Ids of the regimes of contact that cover a person or the sender, sorted."""
+        return tuple(
+            sorted(
+                regime.id
+                for regime in self.regimes.values()
+                if self._covers(regime, residence) or seat in regime.residence
+            )
+        )
+
+    def zones(self, residence: str) -> tuple[str, ...]:
+        """Zones of the regimes that cover a residence: what an unknown zone is judged in."""
+        return tuple(
+            sorted(
+                {
+                    r.zone
+                    for r in self.regimes.values()
+                    if r.residence and self._covers(r, residence)
+                }
+            )
+        )
+
+    def ended(self, regime: str, at: Instant) -> bool:
+        """Tell whether a regime says nothing any more: its file ended or every rule in it did."""
+        head = self.regimes.get(regime)
+        if head is None or (head.ends and head.ends <= at):
+            return True
+        mine = [rule for rule in self.rules if rule.regime == regime]
+        return all(rule.ends and rule.ends <= at for rule in mine)
+
+    def overdue_reviews(self, at: Instant) -> tuple[Rule, ...]:
+        """Rules past `review_by`: they still apply, and a warning is shown."""
+        return tuple(
+            rule
+            for rule in self.rules
+            if rule.live(at)
+            and days.local_date(at, self.regimes[rule.regime].zone) > rule.review_by
+        )
+
+    def adult_years(self, residence: str, seat: str, at: Instant) -> int:
+        """The age from which a person agrees alone: the highest any applying rule asks."""
+        rules = self.contact_rules(PurposeKind.MARKETING, None, residence, seat, at)
+        asked = [
+            int(rule.params.get("states", {}).get(residence, rule.params["under_years"]))
+            for rule in rules
+            if rule.kind == "age"
+        ]
+        return max(asked, default=0)
+
+    def due(self, rule_id: str, start: Instant, seat: str = "") -> tuple[Instant, Instant]:
+        """When a duty that began at `start` ends: (strict, legal), each exclusive.
+
+        Counted on dates of the regime's zone, and due until that local day is over; a rule in
+        hours is due to the second. `seat` is the controller's country where the rule rolls by it;
+        without a calendar for it nothing is rolled. `NotFound` for an unknown rule.
+        """
+        return self._due(self.rule(rule_id, start), "count", start, seat)
+
+    def extended(self, rule_id: str, start: Instant, seat: str = "") -> tuple[Instant, Instant]:
+        """Like `due` with the rule's one extension used, counted from `start` as well."""
+        rule = self.rule(rule_id, start)
+        if "extended" not in rule.params:
+            raise InvalidInput(f"{rule_id} has no extension", "answer by its due date")
+        return self._due(rule, "extended", start, seat)
+
+    def due_dates(self, rule: Rule, key: str, start: Instant, seat: str = "") -> Due:
+        """Strict and legal due date of a rule counted in days or months by `params[key]`."""
+        begun = days.local_date(start, self.regimes[rule.regime].zone)
+        count = int(rule.params[key])
+        if rule.predicate == "calendar_days":
+            return days.calendar_days(begun, count)
+        named = str(rule.params.get("calendar", "seat"))
+        calendar = self.calendars.get(seat if named == "seat" else named)
+        if rule.predicate == "business_days":
+            if calendar is None:
+                raise InvalidInput(f"{rule.id} needs a calendar", "ship one for the seat")
+            narrower = self.calendars[calendar.strict_with or calendar.code]
+            return days.business_days(begun, count, calendar, narrower)
+        if rule.predicate == "za_days":
+            raw = days.calendar_days(begun, count)
+            return days.za_days(begun, count, calendar) if calendar else raw
+        month_end = days.add_months(begun, count)
+        if calendar is None:
+            return Due(month_end, month_end)
+        return days.eu_months(begun, count, calendar)
+
+    def _due(self, rule: Rule, key: str, start: Instant, seat: str) -> tuple[Instant, Instant]:
+        if rule.kind != "deadline":
+            raise InvalidInput(f"{rule.id} is not a deadline", "name a deadline rule")
+        if rule.predicate == "hours":
+            end = days.hours(start, int(rule.params[key]))
+            return end, end
+        due = self.due_dates(rule, key, start, seat)
+        zone = self.regimes[rule.regime].zone
+        return days.day_ends(due.strict, zone), days.day_ends(due.legal, zone)
+
+    def _covers(self, regime: Regime, residence: str) -> bool:
+        if "*" in regime.residence or residence in regime.residence:
+            return True
+        return regime.fallback and not self._known(residence)
+
+    def _known(self, residence: str) -> bool:
+        return any(residence in regime.residence for regime in self.regimes.values())
+
+    def _select(
+        self,
+        kinds: frozenset[str],
+        kind: PurposeKind,
+        channel: Channel | None,
+        places: tuple[str, str],
+        at: Instant,
+    ) -> Iterator[Rule]:
+        residence, seat = places
+        known = self._known(residence)
+        for rule in self.rules:
+            purposes = rule.applies.purposes
+            if (
+                rule.kind in kinds
+                and not rule.part_of
+                and rule.live(at)
+                and rule.setting(channel) != "off"
+                and (kind in purposes if purposes else kind not in _SILENT)
+                and self._reaches(rule, residence if known else "", seat)
+            ):
+                yield rule
+
+    def _reaches(self, rule: Rule, residence: str, seat: str) -> bool:
+        applies = rule.applies
+        fallback = self.regimes[rule.regime].fallback
+        return (
+            "*" in applies.residence
+            or residence in applies.residence
+            or seat in applies.seat
+            or (fallback and not residence and bool(applies.residence))
+            or (fallback and not seat and bool(applies.seat))
+        )
+
+
+def load(
+    files: Mapping[str, bytes], calendars: Mapping[str, bytes], predicates: Collection[str]
+) -> Ruleset:
+    """Read regime and calendar files by name; `predicates` are the names the gate can bind.
+
+    Raises:
+        InvalidInput: A file is malformed or could mislead; nothing is loaded, and the message
+            names file, rule id and remedy.
+    """
+    if not files:
+        raise InvalidInput("no regime file", "publish at least one")
+    read = [days.parse_calendar(name, raw) for name, raw in sorted(calendars.items())]
+    by_code = {calendar.code: calendar for calendar in read}
+    _refuse_calendars(read, by_code)
+    known = Vocabulary(frozenset(predicates), frozenset(by_code))
+    regimes: dict[str, Regime] = {}
+    rules: list[Rule] = []
+    for name, raw in sorted(files.items()):
+        regime, found = parse_regime(name, raw, known)
+        if regime.id in regimes:
+            raise InvalidInput(f"{name}: regime {regime.id} is given twice", "keep one file")
+        regimes[regime.id] = regime
+        rules.extend(found)
+        refuse_overlaps(name, rules)
+    _refuse_orphans(rules)
+    newest = max((_version(regime.version) for regime in regimes.values()))
+    return Ruleset(
+        label="regimes@" + ".".join(map(str, newest)),
+        digest=_digest(files, calendars),
+        rules=tuple(rules),
+        calendars=MappingProxyType(by_code),
+        regimes=MappingProxyType(regimes),
+        _breaks=tuple(sorted({edge for rule in rules for edge in (rule.begins, rule.ends)})),
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    parts = text.split(".")
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise InvalidInput("a regime's version must read like 2026.11.1", "correct [regime]")
+    return tuple(map(int, parts))
+
+
+def _refuse_calendars(read: list[Calendar], by_code: Mapping[str, Calendar]) -> None:
+    if len(read) != len(by_code):
+        raise InvalidInput("two calendar files have one code", "keep one file per code")
+    for calendar in read:
+        if calendar.strict_with and calendar.strict_with not in by_code:
+            raise InvalidInput(
+                f"calendar {calendar.code} needs calendar {calendar.strict_with}", "ship it too"
+            )
+
+
+def _refuse_orphans(rules: list[Rule]) -> None:
+    ids = {rule.id for rule in rules}
+    for rule in rules:
+        if rule.part_of and rule.part_of not in ids:
+            raise InvalidInput(f"{rule.id}: part of unknown rule {rule.part_of}", "correct the id")
+
+
+def _digest(files: Mapping[str, bytes], calendars: Mapping[str, bytes]) -> str:
+    """Hash names and bytes, each with its length, so that no two sets share an encoding."""
+    whole = hashlib.sha256()
+    for folder, named in (("calendars/", calendars), ("regimes/", files)):
+        for name, raw in sorted(named.items()):
+            for part in ((folder + name).encode(), raw):
+                whole.update(len(part).to_bytes(8, "big") + part)
+    return whole.hexdigest()
+
+
+def _place(rule: Rule) -> tuple[int, str]:
+    return (_ORDER[rule.code] if rule.code else len(_ORDER), rule.id)

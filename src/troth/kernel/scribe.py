@@ -1,0 +1,114 @@
+"""Write events ready to be booked, and read a person's chain back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from troth import crypto
+from troth.errors import EvidenceBroken
+from troth.kernel import events, proof
+from troth.kernel.vault import Vault, lp
+from troth.ports import Randomness, View
+from troth.terms import Actor, Body, Head, Instant, PersonId, Prepared
+
+ACTOR_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One event of a chain as read back: the event, its salt, bytes and leaf index."""
+
+    event: events.Event
+    salt: bytes
+    raw: bytes
+    c: bytes
+    seq: int
+
+
+class Scribe:
+    """Builds, commits to and seals events without a lock; about 25 µs an event."""
+
+    def __init__(self, vault: Vault, randomness: Randomness, house: PersonId) -> None:
+        """Write for one workspace.
+
+        Args:
+            vault: Seals the bodies.
+            randomness: Where salts come from.
+            house: The reserved subject whose chain holds what concerns nobody or everybody.
+        """
+        self.house = house
+        self._vault = vault
+        self._random = randomness
+        self._staff = vault.keys.secret("staff")
+
+    def actor(self, actor: Actor, person: PersonId) -> str:
+        """Name an actor in one person's chain: role and keyed digest, different for each person."""
+        digest = crypto.mac(self._staff, lp(person, actor.id.encode()))[:ACTOR_BYTES]
+        return f"{actor.role}/{digest.hex()}"
+
+    def member(self, person: PersonId) -> bytes:
+        """Return the keyed digest by which a set's root knows this person."""
+        return crypto.mac(self._staff, lp(b"member", person))
+
+    def prepare(
+        self,
+        person: PersonId,
+        head: Head,
+        payloads: Sequence[events.Payload],
+        actor: Actor,
+        at: Instant,
+    ) -> list[Prepared]:
+        """Build the next events of one chain, in order.
+
+        Args:
+            person: Whose chain; its key must exist.
+            head: The chain's tip in the same look the decision was made from.
+            payloads: What happened, oldest first.
+            actor: Who did it.
+            at: `view.now`.
+
+        Raises:
+            Shredded: The person was erased: nothing can be written under this id any more.
+        """
+        out = []
+        n, prev = head.n, head.c
+        name = self.actor(actor, person)
+        for payload in payloads:
+            n += 1
+            raw = events.encode(payload, person=person, n=n, prev=prev, at=at, actor=name)
+            salt = self._random.take(proof.SALT_BYTES)
+            c = proof.commitment(salt, raw)
+            body = self._vault.seal_event(person, n, salt + raw, at)
+            out.append(Prepared(person, n, prev, c, body, at, payload))
+            prev = c
+        return out
+
+    def read(self, body: Body, at: Instant) -> Recorded:
+        """Open and decode one sealed event.
+
+        Raises:
+            Shredded: The person was erased.
+            EvidenceBroken: Altered, moved, or not the event its place says.
+        """
+        plain = self._vault.open_event(body.person, body.n, body.rec, at)
+        salt, raw = plain[: proof.SALT_BYTES], plain[proof.SALT_BYTES :]
+        event = events.decode(raw)
+        if (event.person, event.n) != (body.person, body.n):
+            raise EvidenceBroken(f"entry {body.seq} says it is another event than its place")
+        return Recorded(event, salt, raw, proof.commitment(salt, raw), body.seq)
+
+    def chain(self, view: View, person: PersonId) -> list[Recorded]:
+        """Read a person's whole chain and check that it is unbroken up to its head.
+
+        Raises:
+            Shredded: The person was erased.
+            EvidenceBroken: A number is missing, or an event does not name the one before it.
+        """
+        bodies = view.bodies(person)
+        out, prev = [], b""
+        for n, body in enumerate(bodies, 1):
+            recorded = self.read(body, view.now)
+            if body.n != n or recorded.event.prev != proof.b64(prev):
+                raise EvidenceBroken(f"the chain breaks before entry {body.seq}")
+            out.append(recorded)
+            prev = recorded.c
+        return out

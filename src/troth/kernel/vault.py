@@ -1,0 +1,467 @@
+"""Personal data at rest: records, keys, behaviour chunks; opened by a `Permit` and nothing else.
+
+Formats (fixed for ever by tests/vectors): RECORD = 0x01 || alg || kver || nonce12 || ct || tag16
+under AES-256-GCM with length-prefixed AAD; keys wrapped under shard keys; KCV beside each wrapped
+key. "No key", "key not yet made" and "key shredded" are three different answers.
+"""
+
+import struct
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from troth import crypto
+from troth.errors import EvidenceBroken, InvalidInput, NotFound
+from troth.kernel import events
+from troth.kernel.gate import Permit
+from troth.ports import KeyStore, Randomness
+from troth.terms import PERSON_BYTES, SECOND, Instant, KeyRow, Mask, PersonId, Sealed
+
+FORMAT = 0x01
+AES_256_GCM = 0x01
+HEADER = struct.Struct(">BBI")
+OVERHEAD = HEADER.size + crypto.NONCE_BYTES + crypto.TAG_BYTES
+SHARDS = 1024
+KCV_BYTES = 16
+INDEX_BYTES = 16
+EVENT_FIELD = "event"
+CACHE_S = 60
+CACHE_PEOPLE = 20_000
+
+
+def lp(*parts: bytes) -> bytes:
+    """Concatenate with each part's length in four bytes before it, so that no two lists agree."""
+    return b"".join(len(p).to_bytes(4, "big") + p for p in parts)
+
+
+def shard_of(person: PersonId) -> int:
+    """Return the shard whose key wraps this person's keys."""
+    return int.from_bytes(person[:8], "big") % SHARDS
+
+
+def record_aad(  # noqa: PLR0913 - the six things a record is bound to
+    workspace: bytes, field_id: str, person: PersonId, row: int, version: int, kver: int
+) -> bytes:
+    """Return the AAD that binds a record to its place; swapping any of these fails to open."""
+    return lp(
+        b"pv1",
+        workspace,
+        field_id.encode(),
+        person,
+        row.to_bytes(8, "big"),
+        version.to_bytes(8, "big"),
+        kver.to_bytes(4, "big"),
+    )
+
+
+def wrap_aad(workspace: bytes, row: KeyRow) -> bytes:
+    """Return the AAD of a wrapped key: a row put back under another epoch or scope won't open."""
+    return lp(
+        b"dek1",
+        workspace,
+        row.person,
+        row.scope.encode(),
+        row.kver.to_bytes(4, "big"),
+        row.epoch.to_bytes(4, "big"),
+        shard_of(row.person).to_bytes(4, "big"),
+    )
+
+
+class DataKey:
+    """One unwrapped key and its derived record key; HKDF runs once per unwrap."""
+
+    __slots__ = ("kver", "person", "record", "scope")
+
+    def __init__(self, person: PersonId, scope: str, kver: int, raw: bytes) -> None:
+        """Derive the record key; `raw` itself is not kept."""
+        self.person = person
+        self.scope = scope
+        self.kver = kver
+        self.record = crypto.Aead(crypto.hkdf(raw, b"pv1rec"))
+
+
+def key_check(raw: bytes) -> bytes:
+    """Return the key check value stored beside a wrapped key: GCM alone does not commit to it."""
+    return crypto.hkdf(raw, b"pv1kcv", KCV_BYTES)
+
+
+def seal(key: DataKey, nonce: bytes, plain: bytes, aad: bytes) -> bytes:
+    """Return a RECORD. The AAD must come from `record_aad` with the key's `kver`."""
+    return HEADER.pack(FORMAT, AES_256_GCM, key.kver) + nonce + key.record.seal(nonce, plain, aad)
+
+
+def read_header(rec: bytes) -> tuple[int, bytes, bytes]:
+    """Split a RECORD into (kver, nonce, ciphertext and tag).
+
+    Raises:
+        EvidenceBroken: Too short, or of a format or algorithm this program does not know.
+    """
+    if len(rec) < OVERHEAD:
+        raise EvidenceBroken("a sealed value is shorter than its frame")
+    form, alg, kver = HEADER.unpack_from(rec)
+    if (form, alg) != (FORMAT, AES_256_GCM):
+        raise EvidenceBroken("a sealed value has an unknown format")
+    start = HEADER.size + crypto.NONCE_BYTES
+    return kver, rec[HEADER.size : start], rec[start:]
+
+
+def wrap(shard_key: bytes, nonce: bytes, raw: bytes, workspace: bytes, row: KeyRow) -> bytes:
+    """Seal a key under its shard key, as a RECORD whose kver is the key's."""
+    sealed = crypto.Aead(shard_key).seal(nonce, raw, wrap_aad(workspace, row))
+    return HEADER.pack(FORMAT, AES_256_GCM, row.kver) + nonce + sealed
+
+
+def unwrap(shard_key: bytes, workspace: bytes, row: KeyRow) -> bytes:
+    """Open a wrapped key and check it against its KCV.
+
+    Raises:
+        EvidenceBroken: Another epoch's row was put back, or key and check value differ.
+    """
+    kver, nonce, sealed = read_header(row.wrapped)
+    raw = crypto.Aead(shard_key).open(nonce, sealed, wrap_aad(workspace, row))
+    if kver != row.kver or not crypto.same(key_check(raw), row.kcv):
+        raise EvidenceBroken("a key does not match its check value; restore the key store")
+    return raw
+
+
+class Shredded(NotFound):
+    """The key was destroyed on purpose: nothing under this id is readable, ever again."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    keys: dict[tuple[str, int], DataKey]
+    shredded: frozenset[tuple[str, int]]
+    read_at: Instant
+
+
+class Keyring:
+    """Unwrapped keys of people, cached at most `CACHE_S` seconds and dropped when a fence moves."""
+
+    def __init__(self, workspace: bytes, store: KeyStore, randomness: Randomness) -> None:
+        """Serve the keys of one workspace (`workspace`: its 16-byte id)."""
+        self.workspace = workspace
+        self._store = store
+        self._random = randomness
+        self._cache: OrderedDict[PersonId, _Entry] = OrderedDict()
+        self._fence = -1
+
+    def secret(self, name: str) -> bytes:
+        """Return a named secret of the key store."""
+        return self._store.secret(name)
+
+    def load(self, people: Sequence[PersonId], at: Instant) -> None:
+        """Read and unwrap the keys of these people in one go; about 7 µs a key.
+
+        Raises:
+            Unavailable: The key store or its key-encryption key does not answer.
+            EvidenceBroken: A key row does not open.
+        """
+        fence = self._store.fence()
+        if fence != self._fence:
+            self._cache.clear()
+            self._fence = fence
+        oldest = at - CACHE_S * SECOND
+        missing = [
+            p for p in people if (e := self._cache.get(p)) is None or not oldest <= e.read_at <= at
+        ]
+        found: dict[PersonId, list[KeyRow]] = {}
+        for row in self._store.rows(missing) if missing else ():
+            found.setdefault(row.person, []).append(row)
+        for person in missing:
+            self._cache[person] = self._unwrap(found.get(person, []), at)
+            self._cache.move_to_end(person)
+        while len(self._cache) > max(CACHE_PEOPLE, len(people)):
+            self._cache.popitem(last=False)
+
+    def _unwrap(self, rows: Iterable[KeyRow], at: Instant) -> _Entry:
+        keys: dict[tuple[str, int], DataKey] = {}
+        dead: set[tuple[str, int]] = set()
+        for row in rows:
+            if row.state == "shredded":
+                dead.add((row.scope, row.kver))
+                continue
+            epoch, shard_key = self._store.shard_key(shard_of(row.person))
+            if epoch != row.epoch:
+                raise EvidenceBroken("a key row is of another epoch than its shard")
+            raw = unwrap(shard_key, self.workspace, row)
+            keys[row.scope, row.kver] = DataKey(row.person, row.scope, row.kver, raw)
+        return _Entry(keys, frozenset(dead), at)
+
+    def key(self, person: PersonId, at: Instant, scope: str = "", kver: int = 0) -> DataKey:
+        """Return the person's key of a scope; `kver` 0 means the newest.
+
+        Raises:
+            Shredded: It was destroyed.
+            NotFound: It was never made.
+        """
+        entry = self._cache.get(person)
+        if entry is None or not at - CACHE_S * SECOND <= entry.read_at <= at:
+            self.load([person], at)
+            entry = self._cache[person]
+        versions = [v for s, v in entry.keys if s == scope and kver in (0, v)]
+        if versions:
+            return entry.keys[scope, max(versions)]
+        gone = any(s in (scope, "") and (kver in (0, v) or s == "") for s, v in entry.shredded)
+        if gone:
+            raise Shredded("the key under this id was destroyed; nothing here can be read again")
+        raise NotFound("no key was made yet under this id")
+
+    def make(self, wanted: Sequence[tuple[PersonId, str, int]]) -> None:
+        """Make keys `(person, scope, kver)`; durable on return, before anything is sealed by them.
+
+        Raises:
+            Conflict: One exists, or the person or scope is fenced; none was made.
+        """
+        rows = []
+        for person, scope, kver in wanted:
+            epoch, shard_key = self._store.shard_key(shard_of(person))
+            raw = self._random.take(crypto.KEY_BYTES)
+            row = KeyRow(person, scope, kver, "active", b"", key_check(raw), epoch)
+            nonce = self._random.take(crypto.NONCE_BYTES)
+            wrapped = wrap(shard_key, nonce, raw, self.workspace, row)
+            rows.append(KeyRow(person, scope, kver, "active", wrapped, row.kcv, epoch))
+        self._store.add(rows)
+        for person, _, _ in wanted:
+            self._cache.pop(person, None)
+
+    def shred(self, person: PersonId, scopes: Sequence[str] | None, at: Instant) -> int:
+        """Destroy keys; see `KeyStore.shred`. The cache forgets them at once."""
+        self._cache.pop(person, None)
+        count = self._store.shred(person, scopes, at)
+        self._cache.pop(person, None)
+        return count
+
+
+class Vault:
+    """Seal values and, for whoever shows a permit, open them."""
+
+    def __init__(self, keys: Keyring, randomness: Randomness, labels: Mapping[str, str]) -> None:
+        """Seal under `keys`.
+
+        Args:
+            keys: The workspace's keyring.
+            randomness: Where nonces come from.
+            labels: Field id → data category; a field without one cannot be sealed or opened.
+        """
+        self.keys = keys
+        self._random = randomness
+        self._labels = labels
+
+    def category(self, field_id: str) -> str:
+        """Return the data category of a field; unlabelled fields raise `InvalidInput`."""
+        category = self._labels.get(field_id)
+        if category is None:
+            raise InvalidInput(f"field {field_id} has no data category; label it in the taxonomy")
+        return category
+
+    def seal_values(
+        self, person: PersonId, values: Mapping[str, str], versions: Mapping[str, int], at: Instant
+    ) -> list[Sealed]:
+        """Seal text values under the person's key.
+
+        Args:
+            person: Whose values.
+            values: Field id → text.
+            versions: Field id → row version to write; it must rise at each rewrite.
+            at: Present instant, for the key cache.
+        """
+        key = self.keys.key(person, at)
+        out = []
+        for name, text in values.items():
+            self.category(name)
+            version = versions.get(name, 1)
+            aad = record_aad(self.keys.workspace, name, person, 0, version, key.kver)
+            nonce = self._random.take(crypto.NONCE_BYTES)
+            out.append(Sealed(name, 0, version, seal(key, nonce, text.encode(), aad)))
+        return out
+
+    def open(self, permit: Permit, rows: Iterable[Sealed], at: Instant) -> dict[str, str]:
+        """Open sealed values as far as a permit goes, each under the permit's mask.
+
+        Args:
+            permit: The gate's answer; binds person, categories and the end of its validity.
+            rows: Sealed rows of that person.
+            at: Present instant, not after `permit.until`.
+
+        Raises:
+            InvalidInput: The permit has ended, or does not cover a field's category.
+            EvidenceBroken: A row is another person's, of another place or version, or altered.
+            Shredded: The person's key was destroyed.
+        """
+        self._require_live(permit, at)
+        out = {}
+        for row in rows:
+            mask = permit.categories.get(self.category(row.field))
+            if mask is None:
+                raise InvalidInput(f"the permit does not cover the category of {row.field}")
+            out[row.field] = _masked(self._open(permit.person, row, at).decode(), mask)
+        return out
+
+    def open_chunks(
+        self, permit: Permit, rows: Iterable[Sealed], category: str, at: Instant
+    ) -> list["Chunk"]:
+        """Open behaviour chunks, if the permit covers the data category they are asked for.
+
+        Raises:
+            InvalidInput: The permit has ended or does not cover the category.
+            Shredded: The quarter's key was destroyed.
+        """
+        self._require_live(permit, at)
+        if permit.categories.get(category) != "full":
+            raise InvalidInput(f"the permit does not cover {category} in full")
+        return [unpack_chunk(self._open(permit.person, row, at)) for row in rows]
+
+    def seal_chunk(
+        self, person: PersonId, scope: str, number: int, version: int, plain: bytes, at: Instant
+    ) -> Sealed:  # noqa: PLR0913
+        """Seal one behaviour chunk under its quarter's key; `scope` is `category/2026Q4`."""
+        key = self.keys.key(person, at, scope)
+        aad = record_aad(self.keys.workspace, scope, person, number, version, key.kver)
+        nonce = self._random.take(crypto.NONCE_BYTES)
+        return Sealed(scope, number, version, seal(key, nonce, plain, aad))
+
+    def reopen_chunk(self, person: PersonId, row: Sealed, at: Instant) -> "Chunk":
+        """Open a chunk to append to it or to delete from it: upkeep, shown to nobody."""
+        return unpack_chunk(self._open(person, row, at))
+
+    def _require_live(self, permit: Permit, at: Instant) -> None:
+        if type(permit) is not Permit:
+            raise InvalidInput("the vault opens for a permit of the gate and nothing else")
+        if at >= permit.until:
+            raise InvalidInput("the permit has ended; ask again")
+
+    def _open(self, person: PersonId, row: Sealed, at: Instant) -> bytes:
+        kver, nonce, sealed = read_header(row.rec)
+        scope = row.field if "/" in row.field else ""
+        key = self.keys.key(person, at, scope, kver)
+        aad = record_aad(self.keys.workspace, row.field, person, row.row, row.version, kver)
+        return key.record.open(nonce, sealed, aad)
+
+    def seal_event(self, person: PersonId, n: int, plain: bytes, at: Instant) -> bytes:
+        """Seal `salt32 || event` as the body of event n."""
+        key = self.keys.key(person, at)
+        aad = record_aad(self.keys.workspace, EVENT_FIELD, person, n, 1, key.kver)
+        return seal(key, self._random.take(crypto.NONCE_BYTES), plain, aad)
+
+    def open_event(self, person: PersonId, n: int, rec: bytes, at: Instant) -> bytes:
+        """Open an event body for the fold, the person's own receipt or a check of the chain."""
+        return self._open(person, Sealed(EVENT_FIELD, n, 1, rec), at)
+
+
+def _masked(text: str, mask: Mask) -> str:
+    masks: dict[str, Callable[[str], str]] = {
+        "full": lambda t: t,
+        "hash": lambda t: crypto.sha256(t.encode()).hex()[:16],
+        "year": lambda t: t[:4],
+        "last4": lambda t: "•" * max(0, len(t) - 4) + t[-4:] if len(t) > 4 else "•" * len(t),  # noqa: PLR2004
+        "null": lambda _: "",
+    }
+    return masks[mask](text)
+
+
+def search_mac(secret: bytes, channel: str, normalised: str) -> bytes:
+    """Return the MAC by which an address is found; 16 bytes, under the search key."""
+    return crypto.mac(secret, lp(channel.encode(), normalised.encode()))[:INDEX_BYTES]
+
+
+# Behaviour chunks
+
+CHUNK_EVENTS = 4_096
+_CHUNK_HEAD = struct.Struct(">BII")
+_COLUMNS = (("at", "q"), ("kind", "B"), ("item", "I"), ("amount", "q"), ("units", "i"))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Up to `CHUNK_EVENTS` behaviour events of one person in columns.
+
+    Attributes:
+        at: Instants, UTC microseconds.
+        kind: Index into `kinds`.
+        item: Index into `items`.
+        amount: Minor units of `currency`.
+        units: How many; negative for a return.
+        kinds: Words such as purchase, return, view.
+        items: Item ids; `groups` holds each item's product group.
+        tail: Rare fields, canonical JSON values.
+    """
+
+    at: Sequence[int]
+    kind: Sequence[int]
+    item: Sequence[int]
+    amount: Sequence[int]
+    units: Sequence[int]
+    kinds: tuple[str, ...]
+    items: tuple[str, ...]
+    groups: tuple[str, ...]
+    currency: str
+    source: str
+    tail: Mapping[str, str] = field(default_factory=dict)
+
+
+def pack_chunk(chunk: Chunk) -> bytes:
+    """Write a chunk: version, count, tail length, columns big-endian, tail as canonical JSON.
+
+    Raises:
+        InvalidInput: More than `CHUNK_EVENTS` events, or columns of different lengths.
+    """
+    count = len(chunk.at)
+    columns = [getattr(chunk, name) for name, _ in _COLUMNS]
+    if count > CHUNK_EVENTS or any(len(c) != count for c in columns):
+        raise InvalidInput("a chunk's columns are too long or differ in length")
+    tail = _tail_encode(chunk)
+    packed = [
+        struct.pack(f">{count}{code}", *column)
+        for (_, code), column in zip(_COLUMNS, columns, strict=True)
+    ]
+    return _CHUNK_HEAD.pack(FORMAT, count, len(tail)) + b"".join(packed) + tail
+
+
+def unpack_chunk(plain: bytes) -> Chunk:
+    """Read what `pack_chunk` writes.
+
+    Raises:
+        EvidenceBroken: Another version, or lengths that do not add up.
+    """
+    version, count, tail_length = _CHUNK_HEAD.unpack_from(plain)
+    width = sum(struct.calcsize(f">{code}") for _, code in _COLUMNS)
+    if version != FORMAT or len(plain) != _CHUNK_HEAD.size + count * width + tail_length:
+        raise EvidenceBroken("a behaviour chunk is not whole")
+    columns, start = [], _CHUNK_HEAD.size
+    for _, code in _COLUMNS:
+        layout = struct.Struct(f">{count}{code}")
+        columns.append(layout.unpack_from(plain, start))
+        start += layout.size
+    return _tail_decode(columns, plain[start:])
+
+
+def _tail_encode(chunk: Chunk) -> bytes:
+    return events.canonical(
+        {
+            "kinds": chunk.kinds,
+            "items": chunk.items,
+            "groups": chunk.groups,
+            "currency": chunk.currency,
+            "source": chunk.source,
+            "tail": chunk.tail,
+        }
+    )
+
+
+def _tail_decode(columns: list[tuple[int, ...]], tail: bytes) -> Chunk:
+    words = events.read_canonical(tail)
+    at, kind, item, amount, units = columns
+    return Chunk(
+        at=at,
+        kind=kind,
+        item=item,
+        amount=amount,
+        units=units,
+        kinds=tuple(words["kinds"]),
+        items=tuple(words["items"]),
+        groups=tuple(words["groups"]),
+        currency=words["currency"],
+        source=words["source"],
+        tail=words["tail"],
+    )

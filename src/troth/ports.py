@@ -1,0 +1,324 @@
+"""What the core asks of the outside world. Implemented by adapters, chosen in `app` only."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from troth.terms import (
+    Block,
+    Body,
+    Channel,
+    Claim,
+    ContactPoint,
+    Gathered,
+    Instant,
+    Job,
+    KeyRow,
+    LogState,
+    PersonId,
+    PersonRecord,
+    Prepared,
+    Published,
+    Refusal,
+    Sealed,
+    Suppressed,
+    UseRequest,
+)
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> Instant:
+        """Return the present instant, UTC microseconds."""
+        ...
+
+
+class Randomness(Protocol):
+    """The only source of ids, salts, nonces and codes."""
+
+    def take(self, count: int) -> bytes:
+        """Return `count` fresh unpredictable bytes."""
+        ...
+
+
+class KeyStore(Protocol):
+    """Wrapped keys and named secrets, apart from the data and its backups.
+
+    Its commits are its own: record the intent in the ledger, change keys, record the outcome.
+    """
+
+    def rows(self, people: Sequence[PersonId]) -> list[KeyRow]:
+        """Return every key row of these people, shredded ones included."""
+        ...
+
+    def add(self, rows: Iterable[KeyRow]) -> None:
+        """Store new rows; durable on return.
+
+        Raises:
+            Conflict: The row exists, or a shredded row of this person or scope fences it.
+                Nothing was stored.
+        """
+        ...
+
+    def shred(self, person: PersonId, scopes: Sequence[str] | None, at: Instant) -> int:
+        """Destroy keys (None: all of the person): zeroed, nulled, committed, WAL truncated.
+
+        Repeatable. Raises the fence counter. Returns how many rows are shredded now.
+        """
+        ...
+
+    def fence(self) -> int:
+        """Return the fence counter; it moves whenever anything was shredded."""
+        ...
+
+    def shard_key(self, shard: int) -> tuple[int, bytes]:
+        """Return (epoch, key) of a shard, made on first use.
+
+        Raises:
+            Unavailable: The key-encryption key cannot be reached: nothing can be read.
+        """
+        ...
+
+    def secret(self, name: str) -> bytes:
+        """Return a named 32-byte secret (index, suppression, log, journal …), made by `init`.
+
+        Raises:
+            Unavailable: The secret is missing; the message says which file to restore.
+        """
+        ...
+
+
+class RestrictionJournal(Protocol):
+    """Every act a restore must not undo, appended before its answer is given."""
+
+    def note(self, act: str, facts: Mapping[str, str | int], seq: int) -> None:
+        """Append one line, fsynced, MACed over the previous line's MAC.
+
+        Raises:
+            Unavailable: The line could not be written; do not answer the person yet.
+        """
+        ...
+
+    def lines(self) -> Iterator[Mapping[str, str | int]]:
+        """Yield every line in order.
+
+        Raises:
+            EvidenceBroken: The MAC chain is broken at the line named.
+        """
+        ...
+
+
+class SignedSize(Protocol):
+    """The last size and root signed, kept apart from the record: no second history is signed."""
+
+    def last(self) -> LogState | None:
+        """Return the last signed state, None before the first."""
+        ...
+
+    def advance(self, before: LogState | None, after: LogState) -> None:
+        """Move from `before` to `after`, durably, before the signature is made.
+
+        Raises:
+            Conflict: Somebody else signed meanwhile.
+        """
+        ...
+
+
+class View(Protocol):
+    """One read snapshot without a lock; `now` is fixed when it is opened."""
+
+    @property
+    def now(self) -> Instant:
+        """The decision's time: max(clock, last recorded)."""
+        ...
+
+    @property
+    def house_version(self) -> int:
+        """Rises with every published change."""
+        ...
+
+    @property
+    def log(self) -> LogState:
+        """Size and root of the ledger in this snapshot."""
+        ...
+
+    def gather(self, people: Sequence[PersonId], channel: Channel | None) -> list[Gathered]:
+        """Return head, record, contact point and blocks of each known person, in given order."""
+        ...
+
+    def find(self, channel: Channel, bi: bytes) -> list[PersonId]:
+        """Return who holds an address, by its search MAC."""
+        ...
+
+    def people(self, after: PersonId | None, limit: int) -> list[PersonId]:
+        """Page through everybody, ordered by local number."""
+        ...
+
+    def sealed(
+        self, people: Sequence[PersonId], fields: Sequence[str]
+    ) -> dict[PersonId, list[Sealed]]:
+        """Return sealed rows of these fields; a field ending in `/` means every scope below it."""
+        ...
+
+    def bodies(self, person: PersonId) -> list[Body]:
+        """Return the person's sealed events in order of n."""
+        ...
+
+    def body_at(self, seq: int, limit: int) -> list[Body]:
+        """Return sealed events from leaf index `seq` on."""
+        ...
+
+    def published(self, name: str) -> Published | None:
+        """Return the newest published version, None if there is none."""
+        ...
+
+    def published_all(self, prefix: str) -> list[Published]:
+        """Return every version of every name that starts with `prefix`, oldest first."""
+        ...
+
+    def row(self, table: str, key: bytes) -> bytes | None:
+        """Return one row of a capability's own table."""
+        ...
+
+    def rows(
+        self, table: str, prefix: bytes, after: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Page through a capability's own table in key order."""
+        ...
+
+    def blocks(self, sups: Sequence[bytes]) -> dict[bytes, tuple[Block, ...]]:
+        """Return suppressions by MAC."""
+        ...
+
+    def entries(self, start: int, end: int) -> list[bytes]:
+        """Return ledger entries from `start` up to but not including `end`."""
+        ...
+
+    def tile(self, level: int, number: int) -> bytes:
+        """Return a tile's hashes; `b""` if there is none."""
+        ...
+
+    def note(self) -> str | None:
+        """Return the newest signed checkpoint."""
+        ...
+
+    def jobs(self, kind: str, state: str) -> int:
+        """Count jobs of a kind in a state."""
+        ...
+
+
+class Transaction(View, Protocol):
+    """One short write (≤ 500 people, ≤ 50 ms); commits on clean exit, else rolls back."""
+
+    def append(self, prepared: Sequence[Prepared]) -> frozenset[PersonId]:
+        """Book events: heads move by compare-and-set, bodies and entries are stored, projections run.
+
+        Returns whose head had moved: nothing of theirs was booked; look at them again.
+        """
+        ...
+
+    def state(self, entry: bytes) -> int:
+        """Append a public statement; return its leaf index."""
+        ...
+
+    def record(self, person: PersonId) -> PersonRecord:
+        """Return the gate facts as this write sees them."""
+        ...
+
+    def put_record(self, person: PersonId, record: PersonRecord) -> None:
+        """Replace the gate facts of a person."""
+        ...
+
+    def put_contact(self, person: PersonId, contact: ContactPoint) -> None:
+        """Add or replace a contact point."""
+        ...
+
+    def put_sealed(self, person: PersonId, rows: Sequence[Sealed]) -> None:
+        """Add or replace sealed rows by (field, row)."""
+        ...
+
+    def drop_sealed(self, person: PersonId, fields: Sequence[str]) -> int:
+        """Delete sealed rows of these fields (`x/` for all scopes below); return how many."""
+        ...
+
+    def drop_person(self, person: PersonId) -> dict[str, int]:
+        """Delete everything but head, bodies' places and fence; return counts per kind."""
+        ...
+
+    def put_block(self, suppressed: Suppressed) -> None:
+        """Add a suppression; the same one twice is one."""
+        ...
+
+    def drop_block(self, suppressed: Suppressed) -> None:
+        """Lift a suppression."""
+        ...
+
+    def put_row(self, table: str, key: bytes, value: bytes | None) -> None:
+        """Write or (None) delete one row of a capability's own table."""
+        ...
+
+    def claim_row(self, table: str, key: bytes, value: bytes) -> bool:
+        """Insert a row that may exist once; False if it is taken already."""
+        ...
+
+    def publish(self, name: str, digest: str, data: bytes) -> Published:
+        """Add the next immutable version of a name; the house version rises."""
+        ...
+
+    def enqueue(self, kind: str, key: str, payload: bytes, person: PersonId | None) -> bool:
+        """Add a job; False if one of this kind and key exists already."""
+        ...
+
+    def lease(self, kind: str, until: Instant, limit: int) -> list[Job]:
+        """Take ready or expired jobs; each lease raises the job's fence."""
+        ...
+
+    def finish(self, jobs: Sequence[tuple[Job, str]]) -> None:
+        """Move leased jobs to their end state.
+
+        Raises:
+            Conflict: A fence moved: another worker holds the job; nothing was booked.
+        """
+        ...
+
+    def put_note(self, size: int, note: str) -> None:
+        """Store a signed checkpoint."""
+        ...
+
+
+class Store(Protocol):
+    """The record: SQLite on one machine, memory in tests, PostgreSQL for many."""
+
+    def look(self) -> AbstractContextManager[View]:
+        """Open a read snapshot."""
+        ...
+
+    def book(self, house_version: int | None = None) -> AbstractContextManager[Transaction]:
+        """Open a short write.
+
+        Args:
+            house_version: The version the caller decided under; None where nothing published
+                was relied on.
+
+        Raises:
+            Conflict: The house version moved meanwhile; nothing was booked.
+            Unavailable: Another writer held the record too long, or the disk is full.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release files."""
+        ...
+
+
+Projections = Mapping[str, Sequence[Callable[[Transaction, Prepared], None]]]
+"""Event tag → projections run in the commit that books it; a tag family ends in `.`."""
+
+
+class StaffPolicy(Protocol):
+    """The word of the staff policy on a claim; asked once per distinct claim."""
+
+    def claim(self, request: UseRequest) -> Claim | Refusal:
+        """Say which categories this actor may use for this, or why not. Never sees a person."""
+        ...

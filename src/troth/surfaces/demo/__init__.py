@@ -1,0 +1,1 @@
+"""The demo: a house made of published purchases and generated people, the same on every machine."""
