@@ -15,6 +15,8 @@ from troth.terms import (
     Job,
     KeyRow,
     LogState,
+    Outcome,
+    Outgoing,
     PersonId,
     PersonRecord,
     Prepared,
@@ -100,6 +102,10 @@ class RestrictionJournal(Protocol):
         """
         ...
 
+    def note_all(self, lines: Sequence[tuple[str, Mapping[str, str | int], int]]) -> None:
+        """Append many lines `(act, facts, seq)` with one fsync; none is answered before it."""
+        ...
+
     def lines(self) -> Iterator[Mapping[str, str | int]]:
         """Yield every line in order.
 
@@ -149,6 +155,10 @@ class View(Protocol):
 
     def find(self, channel: Channel, bi: bytes) -> list[PersonId]:
         """Return who holds an address, by its search MAC."""
+        ...
+
+    def holders(self, sup: bytes) -> list[PersonId]:
+        """Return who holds an address, by its suppression MAC."""
         ...
 
     def people(self, after: PersonId | None, limit: int) -> list[PersonId]:
@@ -210,6 +220,11 @@ class View(Protocol):
 
 class Transaction(View, Protocol):
     """One short write (≤ 500 people, ≤ 50 ms); commits on clean exit, else rolls back."""
+
+    @property
+    def size(self) -> int:
+        """Size of the ledger with what this write has added so far."""
+        ...
 
     def append(self, prepared: Sequence[Prepared]) -> frozenset[PersonId]:
         """Book events: heads move by compare-and-set, bodies and entries are stored, projections run.
@@ -321,4 +336,33 @@ class StaffPolicy(Protocol):
 
     def claim(self, request: UseRequest) -> Claim | Refusal:
         """Say which categories this actor may use for this, or why not. Never sees a person."""
+        ...
+
+
+class HandoverLog(Protocol):
+    """What is in flight, by plain writes that survive `kill -9`."""
+
+    def start(self, ref: str) -> None:
+        """Note that from here on this message may be delivered."""
+        ...
+
+    def reply(self, ref: str, code: int) -> None:
+        """Note the relay's answer."""
+        ...
+
+
+class MailTransport(Protocol):
+    """Hands messages to a relay, one in flight per connection."""
+
+    def hand_over(
+        self,
+        messages: Iterable[Outgoing],
+        may_go: Callable[[str], bool],
+        journal: HandoverLog,
+    ) -> Iterator[Outcome]:
+        """Yield one outcome a message; `may_go` is asked immediately before each.
+
+        Raises:
+            Unavailable: There is no connection; messages without an outcome were not begun.
+        """
         ...

@@ -567,3 +567,33 @@ class LogState:
 
     size: int
     root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message ready to be handed over.
+
+    Attributes:
+        ref: The message's random reference.
+        data: The signed bytes, CRLF.
+    """
+
+    ref: str
+    sender: str = field(repr=False)
+    recipient: str = field(repr=False)
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a hand-over: handed, failed, unknown or withdrawn.
+
+    Attributes:
+        code: The relay's reply code; 0 when there was none.
+        text: What the relay said; may hold an address, so it is shown to nobody and not kept.
+    """
+
+    ref: str
+    state: Literal["handed", "failed", "unknown", "withdrawn"]
+    code: int = 0
+    text: str = field(default="", repr=False)

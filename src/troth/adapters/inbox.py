@@ -12,6 +12,7 @@ import asyncio
 import json
 import socket
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -42,7 +43,7 @@ class _Store:
         self._count = sum(1 for _ in folder.glob("*.eml"))
         self._lock = threading.Lock()
 
-    async def handle_EHLO(  # noqa: N802, PLR0913, PLR0917 - named and called by aiosmtpd
+    async def handle_EHLO(  # noqa: N802 - named and called by aiosmtpd
         self,
         server: SMTP,
         session: Session,
@@ -92,14 +93,15 @@ class Inbox:
         if self._thread:
             raise Conflict("the inbox runs already", "stop it first")
         try:
-            listening = socket.create_server((LOOPBACK, port))
+            listening = _listen(port)
         except OSError:
             raise Unavailable("the inbox cannot listen on this port", "pick another") from None
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=_serve, args=(self._loop, listening, _Store(self.folder)), daemon=True
-        )
+        ready = threading.Event()
+        given = (self._loop, listening, _Store(self.folder), ready)
+        self._thread = threading.Thread(target=_serve, args=given, daemon=True)
         self._thread.start()
+        ready.wait()
         return int(listening.getsockname()[1])
 
     def stop(self) -> None:
@@ -129,22 +131,51 @@ class Inbox:
         ]
 
 
-def _serve(loop: asyncio.AbstractEventLoop, listening: socket.socket, store: _Store) -> None:
+def _listen(port: int) -> socket.socket:
+    """Bind at once, so that a taken port shows here and not in the thread."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((LOOPBACK, port))
+        listening.listen(100)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _serve(
+    loop: asyncio.AbstractEventLoop,
+    listening: socket.socket,
+    store: _Store,
+    ready: threading.Event,
+) -> None:
     """Run the loop until it is stopped, then end every connection and close all of it."""
+    sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
 
     def session() -> SMTP:
-        return SMTP(store, data_size_limit=SIZE_MAX, hostname="inbox.example", loop=loop)
+        smtp = SMTP(store, data_size_limit=SIZE_MAX, hostname="inbox.example", loop=loop)
+        sessions.add(smtp)
+        return smtp
 
     asyncio.set_event_loop(loop)
     server = loop.run_until_complete(loop.create_server(session, sock=listening))
+    loop.call_soon(ready.set)
     try:
         loop.run_forever()
     finally:
         server.close()
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        loop.run_until_complete(asyncio.sleep(0))
+        for smtp in sessions:
+            if isinstance(smtp.transport, asyncio.WriteTransport):
+                smtp.transport.abort()
+        loop.run_until_complete(_ended(loop))
         asyncio.set_event_loop(None)
         loop.close()
+
+
+async def _ended(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)

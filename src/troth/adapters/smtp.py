@@ -16,6 +16,7 @@ import contextlib
 import os
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -167,9 +168,11 @@ class _Session:
     """One connection: envelopes and bodies out, replies in."""
 
     def __init__(self, smtp: smtplib.SMTP) -> None:
-        self._smtp = smtp
-        self._sock = smtp.sock
-        self._replies: BinaryIO = smtp.file or smtp.sock.makefile("rb")  # type: ignore[attr-defined]
+        if smtp.sock is None:
+            raise _Lost
+        self._smtp, self._sock = smtp, smtp.sock
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._replies: BinaryIO = smtp.file or smtp.sock.makefile("rb")
         self.pipelining = smtp.has_extn("pipelining")
 
     def send(self, data: bytes) -> None:
@@ -274,6 +277,11 @@ class SmtpTransport:
     local_name: str = "localhost"
     timeout_s: float = 60.0
 
+    def __post_init__(self) -> None:
+        """Refuse a login without encryption (`InvalidInput`)."""
+        if self.user and self.security == "none":
+            raise InvalidInput("a login would be sent in clear", "use starttls or tls")
+
     def hand_over(
         self,
         messages: Iterable[Outgoing],
@@ -313,7 +321,8 @@ class SmtpTransport:
             if self.security == "starttls":
                 smtp.starttls(context=context)
                 smtp.ehlo_or_helo_if_needed()
-            self._login(smtp)
+            if self.user:
+                smtp.login(self.user, self.password)
         except (OSError, smtplib.SMTPException):
             if smtp is not None:
                 smtp.close()
@@ -323,12 +332,6 @@ class SmtpTransport:
                 retry_after_s=60,
             ) from None
         return _Session(smtp)
-
-    def _login(self, smtp: smtplib.SMTP) -> None:
-        if self.user and self.security == "none":
-            raise InvalidInput("a login would be sent in clear", "use starttls or tls")
-        if self.user:
-            smtp.login(self.user, self.password)
 
 
 class _Handover:

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,11 +45,19 @@ class FileJournal:
 
     def note(self, act: str, facts: Mapping[str, str | int], seq: int) -> None:
         """Append one line; durable on return."""
-        line = events.canonical({"act": act, "seq": seq, **facts})
+        self.note_all([(act, facts, seq)])
+
+    def note_all(self, lines: Sequence[tuple[str, Mapping[str, str | int], int]]) -> None:
+        """Append many lines; durable on return, after one fsync."""
+        if not lines:
+            return
         with _locked(self._path) as handle:
-            last = self._last_mac(handle)
-            mac = crypto.mac(self._key, last + line)
-            _append(handle, mac.hex().encode() + b" " + line + b"\n")
+            last, out = self._last_mac(handle), []
+            for act, facts, seq in lines:
+                line = events.canonical({"act": act, "seq": seq, **facts})
+                last = crypto.mac(self._key, last + line)
+                out.append(last.hex().encode() + b" " + line + b"\n")
+            _append(handle, b"".join(out))
 
     def _last_mac(self, handle: int) -> bytes:
         """Read the last whole line's MAC; a line cut by a crash was never answered: drop it."""

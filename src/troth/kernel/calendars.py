@@ -67,6 +67,10 @@ class Calendar:
         return day in self.days
 
 
+NO_HOLIDAYS = Calendar("", "", "no holidays apply", date.min.year, date.max.year, {})
+"""For windows and counts that know no holiday."""
+
+
 def parse_calendar(name: str, raw: bytes) -> Calendar:
     """Read one calendar file; `name` is only for messages. A malformed file raises `InvalidInput`.
 
@@ -215,7 +219,7 @@ class Window:
     sat: Span
     sun: Span
     holiday: Span
-    _known: dict[tuple[str, ...], dict[int, int]] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, ...], dict[int, Instant]] = field(default_factory=dict, repr=False)
 
     def span(self, day: date) -> Span:
         """The allowed span of one local day; a holiday goes before the day of the week."""
@@ -279,7 +283,7 @@ def window_end(window: Window, zones: tuple[str, ...], at: Instant) -> Instant:
         if len(minutes) >= _CACHE_LIMIT:
             minutes.clear()
         end = minutes[minute] = _closing(window, zones, Instant(minute * MINUTE))
-    return Instant(end)
+    return end
 
 
 def next_open(window: Window, zones: tuple[str, ...], at: Instant) -> Instant:
@@ -293,9 +297,9 @@ def next_open(window: Window, zones: tuple[str, ...], at: Instant) -> Instant:
     return Instant(0)
 
 
-def _closing(window: Window, zones: tuple[str, ...], at: Instant) -> int:
+def _closing(window: Window, zones: tuple[str, ...], at: Instant) -> Instant:
     ends = [_closing_in(window, zone(name), at) for name in zones]
-    return min(ends, default=0)
+    return min(ends, default=Instant(0))
 
 
 def _inside(window: Window, place: ZoneInfo, at: Instant) -> bool:
@@ -304,16 +308,15 @@ def _inside(window: Window, place: ZoneInfo, at: Instant) -> bool:
     return opens <= wall.hour * 60 + wall.minute < closes
 
 
-def _closing_in(window: Window, place: ZoneInfo, at: Instant) -> int:
+def _closing_in(window: Window, place: ZoneInfo, at: Instant) -> Instant:
     if not _inside(window, place, at):
-        return 0
-    day = moment(at).astimezone(place).date()
-    closes = window.span(day)[1]
-    ends = [end for end in _instants(day, closes, place) if end > at]
-    if ends:
+        return Instant(0)
+    wall = moment(at).astimezone(place)
+    ends = [end for end in _instants(wall.date(), window.span(wall.date())[1], place) if end > at]
+    if ends and moment(min(ends)).astimezone(place).utcoffset() == wall.utcoffset():
         return min(ends)
     end = at
-    while _inside(window, place, end):  # the clock jumps over the closing time on this day
+    while _inside(window, place, end):  # the clock is changed before the window closes
         end = Instant(end + MINUTE)
     return end
 

@@ -40,12 +40,20 @@ LEVEL_KEY: Final = "#level"
 SENDS_KEPT: Final = 32
 FUTURE_TOLERANCE: Final = 300 * SECOND
 """How far an act may lie after the moment it was recorded (clocks of devices differ)."""
+_SOME_WITHDRAWN: Final = f"{PERSONALISE}|#"
+"""Where the newest withdrawal of single categories stands; each category's own key follows it."""
 TOP_LEVEL: Final = 5
+FREE_LEVEL: Final = 1
+"""The level that uses no data: in force wherever a marketing ground stands."""
 
 _GUARDIANS = frozenset({"competent_person", "authorised_agent"})
 _PROOFS = ("notice", "time", "method", "proof")
-_EMPTY: Final = Standing()
+NOTHING_SAID: Final = Standing()
 _NO_CATEGORIES: frozenset[str] = frozenset()
+_OPEN = frozenset({ConsentStatus.REQUESTED, ConsentStatus.DEFERRED, ConsentStatus.IMPORTED})
+
+Found = tuple[ConsentStatus, Act | None, str]
+"""What `stands` answers: the fields of a `Resolution`, without the cost of making one."""
 
 
 class Stated(NamedTuple):
@@ -90,10 +98,10 @@ def key(purpose: str, channel: str) -> str:
 
 def newer(left: Act, right: Act) -> bool:
     """Tell whether `left` comes after `right`; on equal times the more restrictive one does."""
-    return _rank(left) > _rank(right)
+    return rank(left) > rank(right)
 
 
-def _rank(act: Act) -> tuple[object, ...]:
+def rank(act: Act) -> tuple[object, ...]:
     """The total order of acts: times, restriction, place in the chain, then content.
 
     Content comes last so that two different acts never tie, also across merged chains: an earlier
@@ -114,18 +122,20 @@ def _rank(act: Act) -> tuple[object, ...]:
     )
 
 
-def _newest(one: Act | None, other: Act | None) -> Act | None:
+def newest(one: Act | None, other: Act | None) -> Act | None:
+    """The greater of two acts under `rank`; None counts as none."""
     if one is None or other is None:
         return one or other
-    return one if _rank(one) >= _rank(other) else other
+    return one if rank(one) >= rank(other) else other
 
 
-def _with(standing: Standing, act: Act) -> Standing:
+def with_act(standing: Standing, act: Act) -> Standing:
+    """Let an act take its direction's place in a standing, if it is the newest there."""
     if act.status in GRANTING:
-        return replace(standing, grant=_newest(standing.grant, act))
+        return replace(standing, grant=newest(standing.grant, act))
     if act.status in DENYING:
-        return replace(standing, deny=_newest(standing.deny, act))
-    return replace(standing, neutral=_newest(standing.neutral, act))
+        return replace(standing, deny=newest(standing.deny, act))
+    return replace(standing, neutral=newest(standing.neutral, act))
 
 
 def apply_consent(
@@ -156,7 +166,7 @@ def apply_consent(
     _check(kind, purpose, channels, act)
     standings = dict(record.standings)
     for place in _places(kind, purpose, channels, act):
-        standings[place] = _with(standings.get(place, _EMPTY), act)
+        standings[place] = with_act(standings.get(place, NOTHING_SAID), act)
     return replace(record, standings=standings)
 
 
@@ -170,7 +180,7 @@ def _check(kind: ConsentStatus, purpose: str, channels: tuple[str, ...], act: Ac
         )
     if not purpose or purpose.startswith("#") or "|" in purpose:
         raise InvalidInput("a purpose's name is empty or holds a reserved sign")
-    unknown = [name for name in channels if name != EVERY and name not in _CHANNELS]
+    unknown = [name for name in channels if name != EVERY and name not in CHANNELS]
     if unknown:
         raise InvalidInput("an act names a channel that does not exist")
     if kind in GRANTING:
@@ -180,7 +190,7 @@ def _check(kind: ConsentStatus, purpose: str, channels: tuple[str, ...], act: Ac
             raise InvalidInput("a signal can opt out, it never grants")
 
 
-_CHANNELS = frozenset(channel.value for channel in Channel)
+CHANNELS = frozenset(channel.value for channel in Channel)
 
 
 def _places(
@@ -191,7 +201,7 @@ def _places(
     if kind not in DENYING:
         return (key(purpose, ""),)
     if act.categories:
-        return tuple(key(purpose, f"#{category}") for category in act.categories)
+        return tuple(key(purpose, f"#{category}") for category in ("", *act.categories))
     return (key(purpose, EVERY),)
 
 
@@ -209,15 +219,16 @@ def apply_level(record: PersonRecord, level: int, act: Act) -> PersonRecord:
     if act.at > act.recorded + FUTURE_TOLERANCE:
         raise InvalidInput("a choice of level lies more than five minutes in the future")
     chosen = replace(act, status=ConsentStatus.GIVEN, categories=(str(level),))
-    return _with_level(record, chosen)
+    return note_level(record, chosen)
 
 
 def _level_rank(act: Act) -> tuple[object, ...]:
     return (act.at, act.recorded, -int(act.categories[0]), act.n, act.notice, act.by)
 
 
-def _with_level(record: PersonRecord, chosen: Act) -> PersonRecord:
-    held = record.standings.get(LEVEL_KEY, _EMPTY).neutral
+def note_level(record: PersonRecord, chosen: Act) -> PersonRecord:
+    """Keep the newer of the level held and the level chosen."""
+    held = record.standings.get(LEVEL_KEY, NOTHING_SAID).neutral
     if held is not None and _level_rank(held) >= _level_rank(chosen):
         chosen = held
     standings = {**record.standings, LEVEL_KEY: Standing(neutral=chosen)}
@@ -226,10 +237,11 @@ def _with_level(record: PersonRecord, chosen: Act) -> PersonRecord:
 
 def apply_relation(record: PersonRecord, relation: Relation) -> PersonRecord:
     """Fold one relationship fact; of facts alike but for their dates only the newest is kept."""
-    return replace(record, relations=_relations((*record.relations, relation)))
+    return replace(record, relations=newest_relations((*record.relations, relation)))
 
 
-def _relations(facts: Iterable[Relation]) -> tuple[Relation, ...]:
+def newest_relations(facts: Iterable[Relation]) -> tuple[Relation, ...]:
+    """Keep, of relations alike but for their dates, the newest; in a fixed order."""
     kept: dict[tuple[object, ...], Relation] = {}
     for fact in facts:
         alike = (fact.kind, fact.brand, fact.goods, fact.collected, fact.objection_offered)
@@ -241,97 +253,13 @@ def _relations(facts: Iterable[Relation]) -> tuple[Relation, ...]:
 
 def apply_send(record: PersonRecord, channel: str, at: Instant) -> PersonRecord:
     """Fold one marketing hand-over; the newest 32 per channel are kept."""
-    kept = _latest((*record.sends.get(channel, ()), at))
+    kept = latest_sends((*record.sends.get(channel, ()), at))
     return replace(record, sends={**record.sends, channel: kept})
 
 
-def _latest(moments: Iterable[int]) -> tuple[int, ...]:
+def latest_sends(moments: Iterable[int]) -> tuple[int, ...]:
+    """Keep the newest distinct hand-overs, oldest first."""
     return tuple(sorted(set(moments))[-SENDS_KEPT:])
-
-
-def join(mine: PersonRecord, theirs: PersonRecord) -> PersonRecord:
-    """Join two partial folds of the same person: the fold of all their events together.
-
-    Flags that restrict are or-ed; facts such as residence stay as `mine` has them.
-    """
-    standings = dict(mine.standings)
-    for place, other in theirs.standings.items():
-        held = standings.get(place, _EMPTY)
-        standings[place] = Standing(
-            _newest(held.grant, other.grant),
-            _newest(held.deny, other.deny),
-            _newest(held.neutral, other.neutral),
-        )
-    channels = mine.sends.keys() | theirs.sends.keys()
-    sends = {c: _latest((*mine.sends.get(c, ()), *theirs.sends.get(c, ()))) for c in channels}
-    joined = replace(
-        mine,
-        standings={k: v for k, v in standings.items() if k != LEVEL_KEY},
-        relations=_relations((*mine.relations, *theirs.relations)),
-        sends=sends,
-        level=-1,
-        restricted=mine.restricted or theirs.restricted,
-        erasing=mine.erasing or theirs.erasing,
-    )
-    for side in (mine, theirs):
-        chosen = side.standings.get(LEVEL_KEY, _EMPTY).neutral
-        if chosen is not None:
-            joined = _with_level(joined, chosen)
-    return joined
-
-
-def merge(
-    mine: PersonRecord, theirs: PersonRecord, *, purposes: Mapping[str, Purpose], act: Act
-) -> PersonRecord:
-    """Merge two profiles into `mine`: the most restrictive of both, per purpose and channel.
-
-    Where either profile had said no, the merge itself counts as that no, from `act` on: a yes that
-    the other profile gave later does not survive it, a yes given after the merge does. To undo a
-    merge, fold both chains again without it.
-
-    Args:
-        mine: The profile that stays.
-        theirs: The profile that becomes its alias.
-        purposes: Every purpose published, by name.
-        act: Place and time of the merge event; its status is not read.
-    """
-    merged = _narrow_facts(join(mine, theirs), mine, theirs)
-    for name in sorted(purposes):
-        for channel in (*_CHANNELS, ""):
-            sides = [
-                resolve(side, purposes[name], channel, act.at, purposes) for side in (mine, theirs)
-            ]
-            denials = [side for side in sides if side.status in DENYING]
-            if not denials:
-                continue
-            if resolve(merged, purposes[name], channel, act.at, purposes).status in GRANTING:
-                status = max(denials, key=lambda side: _rank(side.act or act)).status
-                denial = replace(act, status=status, categories=(), until=0)
-                place = key(name, channel or EVERY)
-                held = merged.standings.get(place, _EMPTY)
-                standings = {**merged.standings, place: _with(held, denial)}
-                merged = replace(merged, standings=standings)
-    levels = [side.level for side in (mine, theirs) if side.level >= 0]
-    return apply_level(merged, min(levels), act) if levels else merged
-
-
-def _narrow_facts(joined: PersonRecord, mine: PersonRecord, theirs: PersonRecord) -> PersonRecord:
-    """Where the profiles' facts differ: unknown, and the younger; so the stricter applies."""
-    return replace(
-        joined,
-        residence=_agreed(mine.residence, theirs.residence),
-        zone=_agreed(mine.zone, theirs.zone),
-        language=mine.language or theirs.language,
-        subject=mine.subject if mine.subject == theirs.subject else "natural",
-        age="minor" if "minor" in (mine.age, theirs.age) else mine.age or theirs.age,
-        competent=mine.competent and theirs.competent,
-    )
-
-
-def _agreed(one: str, other: str) -> str:
-    if one and other and one != other:
-        return ""
-    return one or other
 
 
 def as_of(acts: Iterable[Stated], *, valid: Instant, known: Instant) -> PersonRecord:
@@ -386,11 +314,11 @@ def resolve(
     is proven where the purpose asks for it, has not run out, and is newer than every denial on
     the scope, on every channel, and on every parent. A consent on a parent opens nothing here.
     """
-    return stands(record, scope(purpose, channel, purposes), at)
+    return Resolution(*stands(record, scope(purpose, channel, purposes), at))
 
 
-def stands(record: PersonRecord, where: Scope, at: Instant) -> Resolution:
-    """Answer `resolve` for a scope made beforehand; about a microsecond."""
+def stands(record: PersonRecord, where: Scope, at: Instant) -> Found:
+    """Answer `resolve` for a scope made beforehand, as a bare tuple; about a microsecond."""
     standings = record.standings
     held = standings.get(where.exact)
     grant = deny = None
@@ -401,34 +329,38 @@ def stands(record: PersonRecord, where: Scope, at: Instant) -> Resolution:
         other = standings.get(wide)
         if other is None or other.deny is None:
             continue
-        if deny is None or _rank(other.deny) > _rank(deny):
+        if deny is None or rank(other.deny) > rank(deny):
             deny, place = other.deny, wide
-    if grant is not None and not _proven(record, where.purpose, grant, at):
-        if deny is None:
-            return Resolution(ConsentStatus.REQUESTED, grant, where.purpose.name)
-        grant = None
-    if grant is not None and (
-        deny is None or (grant.at, grant.recorded) > (deny.at, deny.recorded)
-    ):
-        if _over(where.purpose, grant, at):
-            return Resolution(ConsentStatus.EXPIRED, grant, where.purpose.name)
-        return Resolution(grant.status, grant, where.purpose.name)
+    purpose = where.purpose
+    if grant is not None and proven(record, purpose, grant, at):
+        if deny is None or _after(grant, deny):
+            end = grant_end(purpose, grant)
+            return (
+                ConsentStatus.EXPIRED if end and at >= end else grant.status,
+                grant,
+                purpose.name,
+            )
+    elif grant is not None and deny is None:
+        return (ConsentStatus.REQUESTED, grant, purpose.name)
     if deny is not None:
-        return Resolution(deny.status, deny, place.partition("|")[0])
-    return _unanswered(held, where.purpose.name)
+        return (deny.status, deny, place.partition("|")[0])
+    return _unanswered(held, purpose.name)
 
 
-def _proven(record: PersonRecord, purpose: Purpose, grant: Act, at: Instant) -> bool:
+def _after(grant: Act, deny: Act) -> bool:
+    """A grant counts over a denial only if it came later: on equal times the denial stands."""
+    if grant.at != deny.at:
+        return grant.at > deny.at
+    return grant.recorded > deny.recorded
+
+
+def proven(record: PersonRecord, purpose: Purpose, grant: Act, at: Instant) -> bool:
+    """Tell whether a grant counts: made by then, confirmed if need be, by somebody of age."""
     if purpose.double_opt_in and not grant.confirmed:
         return False
     if record.age == "minor" and grant.by not in _GUARDIANS:
         return False
     return grant.at <= at
-
-
-def _over(purpose: Purpose, grant: Act, at: Instant) -> bool:
-    end = grant_end(purpose, grant)
-    return end != 0 and at >= end
 
 
 def grant_end(purpose: Purpose, grant: Act) -> int:
@@ -447,34 +379,49 @@ def months_on(at: Instant, months: int) -> Instant:
     return instant(start.replace(year=day.year, month=day.month, day=day.day))
 
 
-def _unanswered(held: Standing | None, purpose: str) -> Resolution:
+def _unanswered(held: Standing | None, purpose: str) -> Found:
     if held is None or held.neutral is None:
-        return Resolution(ConsentStatus.UNKNOWN, None, purpose)
+        return (ConsentStatus.UNKNOWN, None, purpose)
     status = held.neutral.status
-    known = status in (ConsentStatus.REQUESTED, ConsentStatus.DEFERRED, ConsentStatus.IMPORTED)
-    return Resolution(status if known else ConsentStatus.UNKNOWN, held.neutral, purpose)
+    return (status if status in _OPEN else ConsentStatus.UNKNOWN, held.neutral, purpose)
 
 
 def agreed_categories(
-    record: PersonRecord, at: Instant, purposes: Mapping[str, Purpose], channel: str = ""
+    record: PersonRecord, house: House, at: Instant, channel: str = ""
 ) -> frozenset[str]:
-    """Categories a consent under `personalise` covers now; withdrawn ones left out, each alone."""
-    purpose = purposes.get(PERSONALISE)
-    if purpose is None or purpose.kind is not PurposeKind.PERSONALISE:
+    """Categories a consent under `personalise` covers now; withdrawn ones left out, each alone.
+
+    A consent without a channel counts everywhere; one for a channel counts there.
+    """
+    agreed = _NO_CATEGORIES
+    for where in _personalising(house, channel):
+        if where.exact in record.standings:
+            agreed |= _covered(record, where, at)
+    return agreed
+
+
+def _covered(record: PersonRecord, where: Scope, at: Instant) -> frozenset[str]:
+    status, act, _ = stands(record, where, at)
+    if act is None or status not in GRANTING:
         return _NO_CATEGORIES
-    covered: set[str] = set()
-    for way in {"", channel}:
-        found = resolve(record, purpose, way, at, purposes)
-        if found.act is not None and found.status in GRANTING:
-            covered.update(c for c in found.act.categories if _open(record, c, found.act))
-    return frozenset(covered)
+    marked = record.standings.get(_SOME_WITHDRAWN)
+    if marked is None or marked.deny is None or _after(act, marked.deny):
+        return frozenset(act.categories)
+    return frozenset([c for c in act.categories if not _withdrawn(record, c, act)])
 
 
-def _open(record: PersonRecord, category: str, grant: Act) -> bool:
-    held = record.standings.get(key(PERSONALISE, f"#{category}"))
-    if held is None or held.deny is None:
-        return True
-    return (grant.at, grant.recorded) > (held.deny.at, held.deny.recorded)
+def withdrawn_categories(record: PersonRecord) -> frozenset[str]:
+    """Categories this person withdrew, each alone, and did not agree to again."""
+    grant = record.standings.get(key(PERSONALISE, ""), NOTHING_SAID).grant
+    named = [
+        p.removeprefix(_SOME_WITHDRAWN) for p in record.standings if p.startswith(_SOME_WITHDRAWN)
+    ]
+    return frozenset(c for c in named if c and (grant is None or _withdrawn(record, c, grant)))
+
+
+def _withdrawn(record: PersonRecord, category: str, grant: Act) -> bool:
+    held = record.standings.get(_SOME_WITHDRAWN + category)
+    return held is not None and held.deny is not None and not _after(grant, held.deny)
 
 
 def level_categories(
@@ -486,25 +433,52 @@ def level_categories(
     consent of its own; every level above needs one. Where no level was chosen the consent alone
     limits. Special categories are never among them.
     """
-    levels = house.levels
-    if not record.level or not levels:
+    if not record.level:
         return _NO_CATEGORIES
-    base = frozenset().union(*levels[:2])
-    if record.level == 1:
-        return base - house.special
-    top = record.level if record.level > 0 else TOP_LEVEL
-    limit = frozenset().union(*levels[: top + 1])
-    return (
-        base | (limit & agreed_categories(record, at, house.purposes, channel))
-    ) - house.special
+    base, limit = _opened(house, record.level)
+    if record.level == FREE_LEVEL or not limit:
+        return base
+    agreed = agreed_categories(record, house, at, channel)
+    return base | (limit & agreed) if agreed else base
+
+
+def _personalising(house: House, channel: str) -> tuple[Scope, ...]:
+    """The scopes on which categories are agreed to; once per house and channel."""
+    found: tuple[Scope, ...] | None = house.memo.get(("personalising", channel))
+    if found is None:
+        purpose = house.purposes.get(PERSONALISE)
+        ways = dict.fromkeys(("", channel))
+        if purpose is None or purpose.kind is not PurposeKind.PERSONALISE:
+            ways = {}
+        found = tuple(scope(house.purposes[PERSONALISE], way, house.purposes) for way in ways)
+        house.memo["personalising", channel] = found
+    return found
+
+
+def _opened(house: House, chosen: int) -> tuple[frozenset[str], frozenset[str]]:
+    """What opens without a consent, and the most a consent can open; once per house and level."""
+    found: tuple[frozenset[str], frozenset[str]] | None = house.memo.get(("opened", chosen))
+    if found is None:
+        top = chosen if chosen >= 0 else TOP_LEVEL
+        base = _NO_CATEGORIES.union(*house.levels[: FREE_LEVEL + 1]) - house.special
+        limit = _NO_CATEGORIES.union(*house.levels[: top + 1]) - house.special
+        found = house.memo["opened", chosen] = (base, limit)
+    return found
 
 
 def level(record: PersonRecord, house: House, at: Instant, *, ground: bool) -> int:
-    """The level in force: the chosen one, else the highest agreed, else 1 if a ground stands."""
+    """The level in force: the chosen one, else the highest agreed, else 1 if a ground stands.
+
+    Args:
+        record: The person.
+        house: The house as published.
+        at: The instant asked about.
+        ground: A marketing ground stands: consent, or the customer exception.
+    """
     if record.level >= 0:
         return record.level
-    agreed = agreed_categories(record, at, house.purposes)
-    reached = [k for k, opens in enumerate(house.levels) if k > 1 and opens and opens <= agreed]
-    if reached:
-        return max(reached)
-    return 1 if ground else 0
+    agreed = agreed_categories(record, house, at)
+    reached = [
+        k for k, opens in enumerate(house.levels) if k > FREE_LEVEL and opens and opens <= agreed
+    ]
+    return max(reached, default=FREE_LEVEL * ground)

@@ -51,6 +51,7 @@ class Facts:
         as_of: The instant the facts are of; must equal the request's `at`.
         gathered: What the look found; None when nothing is held under this id.
         asked: The person's address was already asked once by this responsible party.
+        memo: What the gate found out from these facts, kept while it decides; no part of them.
     """
 
     person: PersonId | None
@@ -59,3 +60,4 @@ class Facts:
     house: House
     gathered: Gathered | None
     asked: bool = False
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)

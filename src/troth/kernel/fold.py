@@ -25,19 +25,26 @@ def consent_act(payload: events.ConsentAct, at: Instant, n: int) -> Act:
     )
 
 
-def _consent(record: PersonRecord, payload: events.ConsentAct, at: Instant, n: int) -> PersonRecord:
+def _consent(
+    record: PersonRecord, payload: events.ConsentAct, at: Instant, n: int
+) -> PersonRecord:
     act = consent_act(payload, at, n)
-    channels = () if payload.channels == ("*",) and payload.level is not None else payload.channels
     if payload.status != "superseded":
         record = consent.apply_consent(
-            record, kind=payload.status, purpose=payload.purpose, channels=channels, act=act
+            record,
+            kind=payload.status,
+            purpose=payload.purpose,
+            channels=payload.channels,
+            act=act,
         )
     if payload.level is not None:
         record = consent.apply_level(record, payload.level, act)
     return record
 
 
-def _facts(record: PersonRecord, payload: events.FactsRecorded, _at: Instant, _n: int) -> PersonRecord:
+def _facts(
+    record: PersonRecord, payload: events.FactsRecorded, _at: Instant, _n: int
+) -> PersonRecord:
     known = {
         name: value
         for name in ("residence", "zone", "age", "competent", "language", "subject")

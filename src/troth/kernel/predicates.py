@@ -5,25 +5,19 @@ use. It answers with the reason code of its objection, or None. A fact it needs 
 is an objection too (`fact_missing`); an exception becomes `rule_error`. Nothing is skipped.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from troth.errors import InvalidInput
-from troth.kernel.calendars import local_date, months_back, window_end
-from troth.kernel.consent import (
-    Resolution,
-    Scope,
-    grant_end,
-    scope,
-    stands,
-)
+from troth.kernel.calendars import Window, local_date, months_back, window_end
+from troth.kernel.consent import Found, Scope, grant_end, key, scope, stands
 from troth.kernel.facts import Facts, House
 from troth.kernel.regimes import Rule, Ruleset
 from troth.terms import (
     DENYING,
     GRANTING,
     SECOND,
-    Act,
     Action,
     Block,
     ConsentStatus,
@@ -54,23 +48,13 @@ _OBJECTIONS = frozenset({ConsentStatus.OBJECTED, ConsentStatus.OPTED_OUT})
 _ASKING_CLOSED_BY = frozenset({PurposeKind.MARKETING, PurposeKind.CONSENT_REQUEST})
 
 
-class Ground(NamedTuple):
-    """Which legal ground stands.
+Answer = tuple[ReasonCode | None, str, int]
+"""Objection or None; the legal ground that stands, or ""; when the answer changes, 0 never."""
 
-    Attributes:
-        code: The objection where none does.
-        basis: consent or customer_exception where one does, "" otherwise.
-        until: When that ground runs out; 0 never.
-        act: The consent it rests on, if it does.
-    """
-
-    code: ReasonCode | None
-    basis: str = ""
-    until: int = 0
-    act: Act | None = None
-
-
-_EXCEPTION = Ground(None, "customer_exception")
+EXCEPTION_NEEDS: Final = frozenset(
+    {"sale", "own", "similar", "collected", "objection_offered", "not_refused"}
+)
+"""The six facts of the customer exception; a regime file lists those its law asks for."""
 
 
 def remembered_scope(house: House, purpose: Purpose, channel: str) -> Scope:
@@ -89,116 +73,161 @@ def record_of(facts: Facts) -> PersonRecord:
     return facts.gathered.record
 
 
-def _scopes(request: UseRequest, facts: Facts) -> tuple[Scope, ...]:
-    """Scopes that may carry this use: the channel's, or without a channel any of the purpose's."""
-    house, purpose = facts.house, facts.house.purposes[request.purpose]
-    if request.channel is not None:
-        return (remembered_scope(house, purpose, request.channel),)
-    channels = ("", *sorted(purpose.channels))
-    return tuple(remembered_scope(house, purpose, channel) for channel in channels)
+def what_stands(request: UseRequest, facts: Facts) -> tuple[Found, ...]:
+    """What stands on each scope that could carry this use; asked once per decision.
 
-
-class GroundRule:
-    """Ask whether a legal ground stands: a consent, else the customer exception where allowed.
-
-    Callable as a predicate; `judge` also says which ground stands and until when.
+    With a channel there is one. Without, as for profiling, any channel of the purpose will do.
     """
+    place = (request.purpose, request.channel)
+    found: tuple[Found, ...] | None = facts.memo.get(place)
+    if found is None:
+        record, at = record_of(facts), request.at
+        scopes = _scopes(facts.house, request)
+        found = facts.memo[place] = tuple([stands(record, where, at) for where in scopes])
+    return found
 
-    __slots__ = ("consent", "customer_exception")
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        """Read `consent` and `customer_exception`; a ground not named does not count."""
-        self.consent = bool(params.get("consent", False))
-        self.customer_exception = bool(params.get("customer_exception", False))
+def _scopes(house: House, request: UseRequest) -> tuple[Scope, ...]:
+    place = ("scopes", request.purpose, request.channel)
+    found: tuple[Scope, ...] | None = house.memo.get(place)
+    if found is None:
+        purpose = house.purposes[request.purpose]
+        named = ("", *sorted(purpose.channels)) if request.channel is None else (request.channel,)
+        found = house.memo[place] = tuple(remembered_scope(house, purpose, name) for name in named)
+    return found
+
+
+class Timed(ABC):
+    """A predicate whose yes ends at a known moment: `judge` tells it, calling it does not."""
+
+    __slots__ = ()
 
     def __call__(self, request: UseRequest, facts: Facts) -> ReasonCode | None:
-        """Object with the code that says best why no ground stands."""
-        return self.judge(request, facts).code
+        """Object, or not, as any predicate does."""
+        return self.judge(request, facts)[0]
 
-    def judge(self, request: UseRequest, facts: Facts) -> Ground:
-        """Find the ground. The nearest miss gives the code where there are several scopes."""
-        found = [self._one(request, facts, where) for where in _scopes(request, facts)]
-        if len(found) == 1:
-            return found[0]
-        return min(found, key=_nearness)
+    @abstractmethod
+    def judge(self, request: UseRequest, facts: Facts) -> Answer:
+        """Answer with the ground and the moment the answer changes."""
 
-    def _one(self, request: UseRequest, facts: Facts, where: Scope) -> Ground:
-        record = record_of(facts)
-        held = stands(record, where, request.at)
-        act = held.act
-        if act is not None and self.consent and held.status in GRANTING:
-            return Ground(None, "consent", grant_end(where.purpose, act), act)
-        if act is not None and act.status in DENYING:
-            return Ground(DENIAL_CODES[act.status])
-        code = ReasonCode.NO_CONSENT
+
+class GroundRule(Timed):
+    """Ask whether a legal ground stands: a consent, else the customer exception where allowed."""
+
+    __slots__ = ("consent", "customer_exception", "needs")
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """Read `consent`, `customer_exception` and its `needs`; a ground not named does not count.
+
+        Raises:
+            InvalidInput: `needs` names a fact nobody can judge.
+        """
+        self.consent = bool(params.get("consent", False))
+        self.customer_exception = bool(params.get("customer_exception", False))
+        self.needs = frozenset(params.get("needs", EXCEPTION_NEEDS))
+        if not self.needs <= EXCEPTION_NEEDS:
+            raise InvalidInput("a customer exception needs a fact that has no meaning")
+
+    def judge(self, request: UseRequest, facts: Facts) -> Answer:
+        """Find the ground. Where several scopes could carry the use, the nearest miss answers."""
+        held = what_stands(request, facts)
+        if len(held) == 1:
+            return self._one(held[0], request, facts)
+        return min((self._one(each, request, facts) for each in held), key=_nearness)
+
+    def _one(self, held: Found, request: UseRequest, facts: Facts) -> Answer:
+        status, act, _ = held
+        if act is not None:
+            if status in GRANTING and self.consent:
+                return (None, "consent", grant_end(facts.house.purposes[request.purpose], act))
+            if act.status in DENYING:
+                return (DENIAL_CODES[act.status], "", 0)
+        code: ReasonCode | None = _NO_CONSENT
         if self.customer_exception:
-            missed = customer_exception(record, where.purpose, request.brand, request.at)
-            if missed is None:
-                return _EXCEPTION
-            code = missed
-        return Ground(self._nearest(code, held, request, facts))
-
-    def _nearest(
-        self, code: ReasonCode, held: Resolution, request: UseRequest, facts: Facts
-    ) -> ReasonCode:
-        if held.status is ConsentStatus.EXPIRED:
-            return ReasonCode.EXPIRED
-        record, purpose = record_of(facts), facts.house.purposes[request.purpose]
-        for channel in purpose.channels:
-            elsewhere = remembered_scope(facts.house, purpose, channel)
-            if elsewhere.exact in record.standings and (
-                stands(record, elsewhere, request.at).status in GRANTING
-            ):
-                return ReasonCode.CHANNEL_NOT_CONSENTED
-        return code
+            code = customer_exception(request, facts, self.needs)
+            if code is None:
+                return (None, "customer_exception", 0)
+        if status == "expired":
+            code = ReasonCode.EXPIRED
+        elif record_of(facts).standings and _elsewhere(request, facts):
+            code = ReasonCode.CHANNEL_NOT_CONSENTED
+        return (code, "", 0)
 
 
+def _elsewhere(request: UseRequest, facts: Facts) -> bool:
+    """Tell whether a consent to the same purpose stands on another channel."""
+    record, house = record_of(facts), facts.house
+    purpose = house.purposes[request.purpose]
+    return any(
+        key(purpose.name, channel) in record.standings
+        and stands(record, remembered_scope(house, purpose, channel), request.at)[0] in GRANTING
+        for channel in purpose.channels
+    )
+
+
+_NO_CONSENT: Final = ReasonCode.NO_CONSENT
 _CODE_ORDER = {code: place for place, code in enumerate(ReasonCode)}
 
 
-def _nearness(ground: Ground) -> int:
-    return -1 if ground.code is None else _CODE_ORDER[ground.code]
+def _nearness(answer: Answer) -> int:
+    return -1 if answer[0] is None else _CODE_ORDER[answer[0]]
 
 
 def customer_exception(
-    record: PersonRecord, purpose: Purpose, brand: str, at: int
+    request: UseRequest, facts: Facts, needs: frozenset[str]
 ) -> ReasonCode | None:
     """Judge the facts of the customer exception that relations show; None when all hold.
 
     One and the same sale must be of the sender's own brand, of goods similar to those offered, the
-    occasion on which the details were obtained, with an objection offered there. That nobody
-    refused since is for the caller to have settled.
+    occasion on which the details were obtained, with an objection offered there: as far as
+    `needs` asks. That nobody refused since is for the caller to have settled, always.
     """
-    sales = [fact for fact in record.relations if fact.kind == "sale" and fact.at <= at]
-    own = [sale for sale in sales if sale.brand == brand]
-    if not own:
-        return ReasonCode.NOT_CUSTOMER if record.relations else ReasonCode.NO_CONSENT
-    similar = [sale for sale in own if sale.goods in purpose.goods]
-    if not similar:
-        return ReasonCode.NOT_SIMILAR_PRODUCT
-    return _collection(similar)
-
-
-def _collection(sales: list[Relation]) -> ReasonCode | None:
-    obtained = [sale for sale in sales if sale.collected]
-    if not obtained:
-        return ReasonCode.NO_CONSENT
-    if not any(sale.objection_offered for sale in obtained):
-        return ReasonCode.NO_OBJECTION_OFFERED
+    relations = record_of(facts).relations
+    if not relations:
+        return _NO_CONSENT
+    purpose = facts.house.purposes[request.purpose]
+    left = [r for r in relations if r.at <= request.at]
+    for need, holds, missed in _EXCEPTION_FACTS:
+        if need in needs:
+            left = [r for r in left if holds(r, purpose, request.brand)]
+        if not left:
+            return missed
     return None
+
+
+_EXCEPTION_FACTS: Final[
+    tuple[tuple[str, Callable[[Relation, Purpose, str], bool], ReasonCode], ...]
+] = (
+    ("sale", lambda fact, _purpose, _brand: fact.kind == "sale", ReasonCode.NOT_CUSTOMER),
+    ("own", lambda fact, _purpose, brand: fact.brand == brand, ReasonCode.NOT_CUSTOMER),
+    (
+        "similar",
+        lambda fact, purpose, _brand: fact.goods in purpose.goods,
+        ReasonCode.NOT_SIMILAR_PRODUCT,
+    ),
+    ("collected", lambda fact, _purpose, _brand: fact.collected, ReasonCode.NO_CONSENT),
+    (
+        "objection_offered",
+        lambda fact, _purpose, _brand: fact.objection_offered,
+        ReasonCode.NO_OBJECTION_OFFERED,
+    ),
+)
 
 
 def _ground(params: Mapping[str, Any], _ruleset: Ruleset, _rule: Rule | None) -> Predicate:
     return GroundRule(params)
 
 
-def _ask_once(_params: Mapping[str, Any], _ruleset: Ruleset, _rule: Rule | None) -> Predicate:
+def _ask_once(params: Mapping[str, Any], _ruleset: Ruleset, _rule: Rule | None) -> Predicate:
+    if params.get("times", 1) != 1:
+        raise InvalidInput("the house remembers only whether an address was asked, not how often")
+
     def ask_once(request: UseRequest, facts: Facts) -> ReasonCode | None:
         if facts.asked:
             return ReasonCode.ASKED_ONCE_ALREADY
         record = record_of(facts)
         for where in _marketing_scopes(facts.house, request):
-            act = stands(record, where, request.at).act
+            act = stands(record, where, request.at)[1]
             if act is not None and act.status in DENYING:
                 return DENIAL_CODES[act.status]
         return None
@@ -219,9 +248,8 @@ def _marketing_scopes(house: House, request: UseRequest) -> tuple[Scope, ...]:
 
 def _no_objection(_params: Mapping[str, Any], _ruleset: Ruleset, _rule: Rule | None) -> Predicate:
     def no_objection(request: UseRequest, facts: Facts) -> ReasonCode | None:
-        record = record_of(facts)
-        for where in _scopes(request, facts):
-            if stands(record, where, request.at).status in _OBJECTIONS:
+        for status, _, _ in what_stands(request, facts):
+            if status in _OBJECTIONS:
                 return ReasonCode.OBJECTED
         return None
 
@@ -254,18 +282,30 @@ def zones_of(record: PersonRecord, facts: Facts) -> tuple[str, ...]:
     return found
 
 
+class QuietRule(Timed):
+    """Ask whether the wall clock of the recipient stands inside the window, for sends alone."""
+
+    __slots__ = ("window",)
+
+    def __init__(self, window: Window) -> None:
+        """Take the window; its answers are remembered with it."""
+        self.window = window
+
+    def judge(self, request: UseRequest, facts: Facts) -> Answer:
+        """Object outside the window; inside, the answer changes when it closes."""
+        if request.action is not _SEND:
+            return (None, "", 0)
+        ends = window_end(self.window, zones_of(record_of(facts), facts), request.at)
+        return (None, "", ends) if ends else (ReasonCode.QUIET_HOURS, "", 0)
+
+
+_SEND: Final = Action.SEND
+
+
 def _quiet_window(_params: Mapping[str, Any], ruleset: Ruleset, rule: Rule | None) -> Predicate:
     if rule is None:
         raise InvalidInput("a quiet window needs the rule it stands in")
-    window = ruleset.window(rule)
-
-    def quiet_window(request: UseRequest, facts: Facts) -> ReasonCode | None:
-        if request.action is not Action.SEND:
-            return None
-        inside = window_end(window, zones_of(record_of(facts), facts), request.at)
-        return None if inside else ReasonCode.QUIET_HOURS
-
-    return quiet_window
+    return QuietRule(ruleset.window(rule))
 
 
 def _registry_cleansed(
@@ -286,14 +326,6 @@ def _registry_cleansed(
     return registry_cleansed_within
 
 
-def waiver(request: UseRequest, facts: Facts, name: str) -> str:
-    """The officer's decision that lifts staleness of a registry now, to be named in the event."""
-    registry = facts.house.registries.get(name)
-    if registry is None or not registry.waived_from <= request.at < registry.waived_until:
-        return ""
-    return registry.decision
-
-
 def _fresh(house: House, name: str, months: int, at: Instant) -> bool:
     """Compare days in the house's zone; remembered per quarter of an hour, where days can turn."""
     place = ("fresh", name, months, at // QUARTER)
@@ -308,7 +340,7 @@ def _fresh(house: House, name: str, months: int, at: Instant) -> bool:
 def _registry_block(params: Mapping[str, Any], _ruleset: Ruleset, _rule: Rule | None) -> Predicate:
     name = str(params["registry"])
 
-    def registry_block(request: UseRequest, facts: Facts) -> ReasonCode | None:
+    def registry_block(_request: UseRequest, facts: Facts) -> ReasonCode | None:
         if facts.gathered is None:
             return ReasonCode.FACT_MISSING
         for block in facts.gathered.blocks:
@@ -343,19 +375,34 @@ def blocks_use(block: Block, request: UseRequest, house: House) -> bool:
 def _notice_current(
     _params: Mapping[str, Any], _ruleset: Ruleset, _rule: Rule | None
 ) -> Predicate:
-    judge = GroundRule({"consent": True}).judge
-
     def notice_current(request: UseRequest, facts: Facts) -> ReasonCode | None:
-        ground = judge(request, facts)
-        if ground.act is None:
-            return None
-        name, _, version = ground.act.notice.partition("@")
-        oldest = facts.house.material.get(name)
-        if oldest is None or not (version.isascii() and version.isdigit()):
-            return ReasonCode.FACT_MISSING
-        return ReasonCode.NOTICE_OUTDATED if int(version) < oldest else None
+        code = None
+        for status, act, _ in what_stands(request, facts):
+            if act is not None and status in GRANTING:
+                code = _notice_code(facts.house, act.notice)
+                if code is None:
+                    break
+        return code
 
     return notice_current
+
+
+def _notice_code(house: House, label: str) -> ReasonCode | None:
+    """Compare the notice a consent was bound to; once per notice version."""
+    place = ("notice", label)
+    if place not in house.memo:
+        house.memo[place] = _compared(house, label)
+    code: ReasonCode | None = house.memo[place]
+    return code
+
+
+def _compared(house: House, label: str) -> ReasonCode | None:
+    """Find out whether a notice was materially changed; one never published proves nothing."""
+    name, _, version = label.partition("@")
+    oldest = house.material.get(name)
+    if oldest is None or not version.isdecimal():
+        return ReasonCode.FACT_MISSING
+    return ReasonCode.NOTICE_OUTDATED if int(version) < oldest else None
 
 
 PREDICATES: Final[dict[str, Factory]] = {

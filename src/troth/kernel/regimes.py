@@ -16,16 +16,8 @@ from typing import Any
 from troth.errors import InvalidInput, NotFound
 from troth.kernel import calendars as days
 from troth.kernel.calendars import Calendar, Due, Window
-from troth.kernel.rules import (
-    CONTACT_KINDS,
-    Applies,
-    Example,
-    Regime,
-    Rule,
-    Vocabulary,
-    parse_regime,
-    refuse_overlaps,
-)
+from troth.kernel.rulefiles import Vocabulary, parse_regime, refuse_overlaps
+from troth.kernel.rules import CONTACT_KINDS, Applies, Example, Regime, Rule
 from troth.terms import Channel, Instant, PurposeKind, ReasonCode
 
 __all__ = ["Applies", "Example", "Regime", "Rule", "Ruleset", "load"]
@@ -91,7 +83,8 @@ class Ruleset:
         key = ("window", rule)
         found: Window | None = self._chosen.get(key)
         if found is None:
-            calendar = self.calendars[rule.params["calendar"]]
+            named = rule.params.get("calendar", "")
+            calendar = self.calendars[named] if named else days.NO_HOLIDAYS
             found = self._chosen[key] = days.parse_window(rule.params, calendar)
         return found
 
@@ -151,19 +144,31 @@ class Ruleset:
         hours is due to the second. `seat` is the controller's country where the rule rolls by it;
         without a calendar for it nothing is rolled. `NotFound` for an unknown rule.
         """
-        return self._due(self.rule(rule_id, start), "count", start, seat)
+        rule = self.rule(rule_id, start)
+        return self._due(rule, int(rule.params.get("count", 0)), start, seat)
 
     def extended(self, rule_id: str, start: Instant, seat: str = "") -> tuple[Instant, Instant]:
         """Like `due` with the rule's one extension used, counted from `start` as well."""
         rule = self.rule(rule_id, start)
-        if "extended" not in rule.params:
+        if "extension" not in rule.params:
             raise InvalidInput(f"{rule_id} has no extension", "answer by its due date")
-        return self._due(rule, "extended", start, seat)
+        return self._due(rule, rule.params["count"] + rule.params["extension"], start, seat)
 
-    def due_dates(self, rule: Rule, key: str, start: Instant, seat: str = "") -> Due:
-        """Strict and legal due date of a rule counted in days or months by `params[key]`."""
+    def reached(self, rule_id: str, value: int | str, at: Instant) -> bool:
+        """Tell whether a measured value or a reply sets off a signal rule.
+
+        `value` is in the rule's own unit, as its file states it. A rule of another kind raises
+        `InvalidInput`, an unknown one `NotFound`.
+        """
+        rule = self.rule(rule_id, at)
+        if rule.predicate == "reaches" and isinstance(value, int):
+            return value >= int(rule.params["limit"])
+        if rule.predicate == "among" and isinstance(value, str):
+            return value in rule.params["replies"]
+        raise InvalidInput(f"{rule_id} does not judge such a value", "name a signal rule")
+
+    def _count(self, rule: Rule, count: int, start: Instant, seat: str) -> Due:
         begun = days.local_date(start, self.regimes[rule.regime].zone)
-        count = int(rule.params[key])
         if rule.predicate == "calendar_days":
             return days.calendar_days(begun, count)
         named = str(rule.params.get("calendar", "seat"))
@@ -181,13 +186,13 @@ class Ruleset:
             return Due(month_end, month_end)
         return days.eu_months(begun, count, calendar)
 
-    def _due(self, rule: Rule, key: str, start: Instant, seat: str) -> tuple[Instant, Instant]:
+    def _due(self, rule: Rule, count: int, start: Instant, seat: str) -> tuple[Instant, Instant]:
         if rule.kind != "deadline":
             raise InvalidInput(f"{rule.id} is not a deadline", "name a deadline rule")
         if rule.predicate == "hours":
-            end = days.hours(start, int(rule.params[key]))
+            end = days.hours(start, count)
             return end, end
-        due = self.due_dates(rule, key, start, seat)
+        due = self._count(rule, count, start, seat)
         zone = self.regimes[rule.regime].zone
         return days.day_ends(due.strict, zone), days.day_ends(due.legal, zone)
 
@@ -257,8 +262,7 @@ def load(
         regimes[regime.id] = regime
         rules.extend(found)
         refuse_overlaps(name, rules)
-    _refuse_orphans(rules)
-    newest = max((_version(regime.version) for regime in regimes.values()))
+    newest = max(tuple(map(int, regime.version.split("."))) for regime in regimes.values())
     return Ruleset(
         label="regimes@" + ".".join(map(str, newest)),
         digest=_digest(files, calendars),
@@ -269,13 +273,6 @@ def load(
     )
 
 
-def _version(text: str) -> tuple[int, ...]:
-    parts = text.split(".")
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise InvalidInput("a regime's version must read like 2026.11.1", "correct [regime]")
-    return tuple(map(int, parts))
-
-
 def _refuse_calendars(read: list[Calendar], by_code: Mapping[str, Calendar]) -> None:
     if len(read) != len(by_code):
         raise InvalidInput("two calendar files have one code", "keep one file per code")
@@ -284,13 +281,6 @@ def _refuse_calendars(read: list[Calendar], by_code: Mapping[str, Calendar]) -> 
             raise InvalidInput(
                 f"calendar {calendar.code} needs calendar {calendar.strict_with}", "ship it too"
             )
-
-
-def _refuse_orphans(rules: list[Rule]) -> None:
-    ids = {rule.id for rule in rules}
-    for rule in rules:
-        if rule.part_of and rule.part_of not in ids:
-            raise InvalidInput(f"{rule.id}: part of unknown rule {rule.part_of}", "correct the id")
 
 
 def _digest(files: Mapping[str, bytes], calendars: Mapping[str, bytes]) -> str:

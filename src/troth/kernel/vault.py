@@ -5,17 +5,19 @@ under AES-256-GCM with length-prefixed AAD; keys wrapped under shard keys; KCV b
 key. "No key", "key not yet made" and "key shredded" are three different answers.
 """
 
+import re
 import struct
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from troth import crypto
 from troth.errors import EvidenceBroken, InvalidInput, NotFound
 from troth.kernel import events
 from troth.kernel.gate import Permit
 from troth.ports import KeyStore, Randomness
-from troth.terms import PERSON_BYTES, SECOND, Instant, KeyRow, Mask, PersonId, Sealed
+from troth.terms import DAY, SECOND, Action, Instant, KeyRow, Mask, PersonId, Sealed
 
 FORMAT = 0x01
 AES_256_GCM = 0x01
@@ -207,6 +209,14 @@ class Keyring:
             raise Shredded("the key under this id was destroyed; nothing here can be read again")
         raise NotFound("no key was made yet under this id")
 
+    def has(self, person: PersonId, at: Instant, scope: str = "") -> bool:
+        """Say whether a readable key of this scope exists."""
+        try:
+            self.key(person, at, scope)
+        except NotFound:
+            return False
+        return True
+
     def make(self, wanted: Sequence[tuple[PersonId, str, int]]) -> None:
         """Make keys `(person, scope, kver)`; durable on return, before anything is sealed by them.
 
@@ -293,6 +303,8 @@ class Vault:
         out = {}
         for row in rows:
             mask = permit.categories.get(self.category(row.field))
+            if mask is None and _is_address(permit, row.field):
+                mask = "full"
             if mask is None:
                 raise InvalidInput(f"the permit does not cover the category of {row.field}")
             out[row.field] = _masked(self._open(permit.person, row, at).decode(), mask)
@@ -301,16 +313,51 @@ class Vault:
     def open_chunks(
         self, permit: Permit, rows: Iterable[Sealed], category: str, at: Instant
     ) -> list["Chunk"]:
-        """Open behaviour chunks, if the permit covers the data category they are asked for.
+        """Open behaviour as far as a category reaches, if the permit covers it.
+
+        A category such as `purchases.13w` reaches the scope `purchases` and the last 13 weeks;
+        events outside the window never leave this function, chunks of other scopes are refused.
 
         Raises:
-            InvalidInput: The permit has ended or does not cover the category.
+            InvalidInput: The permit has ended or does not cover the category, or a row is of
+                another scope than the category reaches.
             Shredded: The quarter's key was destroyed.
         """
         self._require_live(permit, at)
         if permit.categories.get(category) != "full":
             raise InvalidInput(f"the permit does not cover {category} in full")
-        return [unpack_chunk(self._open(permit.person, row, at)) for row in rows]
+        scope, _, window = category.rpartition(".")
+        weeks = _WEEKS.fullmatch(window)
+        since = at - int(weeks[1]) * 7 * DAY if weeks else 0
+        out = []
+        for row in rows:
+            if row.field.partition("/")[0] != (scope if weeks else category):
+                raise InvalidInput(f"{category} does not reach this scope")
+            chunk = unpack_chunk(self._open(permit.person, row, at))
+            out.append(since_then(chunk, since))
+        return out
+
+    def seal_outgoing(
+        self, person: PersonId, purpose: str, ref: int, data: bytes, at: Instant
+    ) -> Sealed:
+        """Seal a rendered message until it is handed over; `ref` is its row."""
+        field_id = f"outgoing:{purpose}"
+        key = self.keys.key(person, at)
+        aad = record_aad(self.keys.workspace, field_id, person, ref, 1, key.kver)
+        nonce = self._random.take(crypto.NONCE_BYTES)
+        return Sealed(field_id, ref, 1, seal(key, nonce, data, aad))
+
+    def open_outgoing(self, permit: Permit, row: Sealed, at: Instant) -> bytes:
+        """Open a rendered message for its hand-over, under a fresh permit for the same purpose.
+
+        Raises:
+            InvalidInput: The permit has ended, or is for another purpose or not for sending.
+            Shredded: The person was erased meanwhile.
+        """
+        self._require_live(permit, at)
+        if permit.action is not Action.SEND or row.field != f"outgoing:{permit.purpose}":
+            raise InvalidInput("the permit is not for sending this message")
+        return self._open(permit.person, row, at)
 
     def seal_chunk(
         self, person: PersonId, scope: str, number: int, version: int, plain: bytes, at: Instant
@@ -349,6 +396,11 @@ class Vault:
         return self._open(person, Sealed(EVENT_FIELD, n, 1, rec), at)
 
 
+def _is_address(permit: Permit, field_id: str) -> bool:
+    """Whether a field is the very address a permitted message goes to."""
+    return permit.action is Action.SEND and field_id == f"contact.{permit.channel}"
+
+
 def _masked(text: str, mask: Mask) -> str:
     masks: dict[str, Callable[[str], str]] = {
         "full": lambda t: t,
@@ -368,6 +420,7 @@ def search_mac(secret: bytes, channel: str, normalised: str) -> bytes:
 # Behaviour chunks
 
 CHUNK_EVENTS = 4_096
+_WEEKS = re.compile(r"([1-9][0-9]{0,2})w")
 _CHUNK_HEAD = struct.Struct(">BII")
 _COLUMNS = (("at", "q"), ("kind", "B"), ("item", "I"), ("amount", "q"), ("units", "i"))
 
@@ -383,7 +436,8 @@ class Chunk:
         amount: Minor units of `currency`.
         units: How many; negative for a return.
         kinds: Words such as purchase, return, view.
-        items: Item ids; `groups` holds each item's product group.
+        items: Item ids.
+        groups: Product groups; `item_group` says which one each item belongs to.
         tail: Rare fields, canonical JSON values.
     """
 
@@ -395,6 +449,7 @@ class Chunk:
     kinds: tuple[str, ...]
     items: tuple[str, ...]
     groups: tuple[str, ...]
+    item_group: tuple[int, ...]
     currency: str
     source: str
     tail: Mapping[str, str] = field(default_factory=dict)
@@ -436,12 +491,22 @@ def unpack_chunk(plain: bytes) -> Chunk:
     return _tail_decode(columns, plain[start:])
 
 
+def since_then(chunk: Chunk, since: int) -> Chunk:
+    """Return the part of a chunk from an instant on; its columns are in order of time."""
+    start = bisect_left(chunk.at, since)
+    if not start:
+        return chunk
+    columns = {name: getattr(chunk, name)[start:] for name, _ in _COLUMNS}
+    return replace(chunk, **columns)
+
+
 def _tail_encode(chunk: Chunk) -> bytes:
     return events.canonical(
         {
             "kinds": chunk.kinds,
             "items": chunk.items,
             "groups": chunk.groups,
+            "item_group": chunk.item_group,
             "currency": chunk.currency,
             "source": chunk.source,
             "tail": chunk.tail,
@@ -461,6 +526,7 @@ def _tail_decode(columns: list[tuple[int, ...]], tail: bytes) -> Chunk:
         kinds=tuple(words["kinds"]),
         items=tuple(words["items"]),
         groups=tuple(words["groups"]),
+        item_group=tuple(words["item_group"]),
         currency=words["currency"],
         source=words["source"],
         tail=words["tail"],

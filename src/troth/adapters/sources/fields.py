@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import datetime
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -40,22 +40,24 @@ _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _HASH = re.compile(r"[0-9A-Fa-f]{64}")
 _SEPARATORS = re.compile(r"[;|,]")
 _LEVELS = frozenset("012345")
+_WORDS_KEPT = 256
 
-# A consent without a usable time is kept, as unknown; a suppression is never weakened.
-_KEPT_ANYWAY = {
-    "consents": {"time_without_zone", "time_unreadable"},
-    "suppressions": {"time_without_zone", "time_unreadable", "word_unknown"},
+# A doubtful value of a customer is left out, which can only narrow what may be done. A consent
+# without a usable time is kept, as unknown; a suppression is never weakened.
+_KEPT = {
+    "customers": frozenset(
+        {
+            "email_invalid",
+            "residence_invalid",
+            "zone_invalid",
+            "language_invalid",
+            "birth_year_invalid",
+            "yes_no_invalid",
+        }
+    ),
+    "consents": frozenset({"time_without_zone", "time_unreadable"}),
+    "suppressions": frozenset({"time_without_zone", "time_unreadable", "word_unknown"}),
 }
-_KEPT = frozenset(
-    {
-        "email_invalid",
-        "residence_invalid",
-        "zone_invalid",
-        "language_invalid",
-        "birth_year_invalid",
-        "yes_no_invalid",
-    }
-)
 
 
 class Refused(Exception):  # noqa: N818 - caught in this package, never seen outside
@@ -82,6 +84,7 @@ class RowReader:
         """Look up the parser of each imported column."""
         self._kind = kind
         self._width = len(columns.fields)
+        self._judge, self._make = _WHOLE_ROW[kind], _MAKE[kind]
         parsers = _parsers(kind, zone)
         self._plan = [
             (place, name, parsers[name])
@@ -103,16 +106,19 @@ class RowReader:
                 findings.append(Finding(line, "field_too_long", name))
                 continue
             try:
-                values[name] = parse(text)
+                values[name] = parse(text) if parse else text
             except Refused as refused:
                 findings.append(self._finding(line, refused.code, name))
-        findings += [Finding(line, code, name) for code, name in _WHOLE_ROW[self._kind](values)]
-        if any(each.outcome == "rejected" for each in findings):
+        told = {each.field for each in findings}
+        for code, name in self._judge(values):
+            if name not in told:
+                findings.append(Finding(line, code, name))
+        if findings and any(each.outcome == "rejected" for each in findings):
             return None, findings
-        return _MAKE[self._kind](line, values), findings
+        return self._make(line, values), findings
 
     def _finding(self, line: int, code: str, name: str) -> Finding:
-        kept = code in _KEPT or code in _KEPT_ANYWAY.get(self._kind, ())
+        kept = code in _KEPT.get(self._kind, ())
         return Finding(line, code, name, "kept" if kept else "rejected")
 
 
@@ -137,26 +143,22 @@ def check_zone(name: str) -> None:
         raise InvalidInput("this time zone is not known", "write it like Africa/Johannesburg")
 
 
-@cache
+@lru_cache(maxsize=_WORDS_KEPT)
 def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):  # unknown, or no path of a zone at all
+    except (KeyError, ValueError, OSError):  # unknown, or no path of a zone at all
         return False
     return True
 
 
-def _text(text: str) -> str:
+def _match(pattern: re.Pattern[str], code: str, text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise Refused(code)
     return text
 
 
-def _match(pattern: re.Pattern[str], code: str, fold: Parse, text: str) -> str:
-    folded: str = fold(text)
-    if not pattern.fullmatch(folded):
-        raise Refused(code)
-    return folded
-
-
+@lru_cache(maxsize=_WORDS_KEPT)
 def _word(name: str, code: str, text: str) -> str:
     try:
         return words(name)[plain(text)]
@@ -172,19 +174,32 @@ def _email(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def _residence(text: str) -> str:
     named = words("residence").get(plain(text), text.upper())
-    return _match(_RESIDENCE, "residence_invalid", _text, named)
+    return _match(_RESIDENCE, "residence_invalid", named)
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def _zone(text: str) -> str:
     if len(text) > 64 or not _is_zone(text):  # noqa: PLR2004 - no zone's name is that long
         raise Refused("zone_invalid")
     return text
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def _year(text: str) -> int:
-    return int(_match(_YEAR, "birth_year_invalid", _text, text))
+    return int(_match(_YEAR, "birth_year_invalid", text))
+
+
+@lru_cache(maxsize=_WORDS_KEPT)
+def _kind(text: str) -> str:
+    return _match(_KIND, "word_unknown", text.lower())
+
+
+@lru_cache(maxsize=_WORDS_KEPT)
+def _currency(text: str) -> str:
+    return _match(_CURRENCY, "currency_invalid", text.upper())
 
 
 def _yes(text: str) -> bool:
@@ -215,16 +230,15 @@ def _integer(code: str, text: str) -> int:
 
 
 def _digest(text: str) -> bytes:
-    return bytes.fromhex(_match(_HASH, "hash_invalid", _text, text))
+    return bytes.fromhex(_match(_HASH, "hash_invalid", text))
 
 
-_CODE = partial(_match, _KIND, "word_unknown", str.lower)
 _PARSERS: dict[str, Parse] = {
     "email": _email,
     "competent_person_email": _email,
     "residence": _residence,
     "zone": _zone,
-    "language": partial(_match, _LANGUAGE, "language_invalid", _text),
+    "language": partial(_match, _LANGUAGE, "language_invalid"),
     "birth_year": _year,
     "subject": partial(_word, "subject", "word_unknown"),
     "interests": _many,
@@ -236,9 +250,9 @@ _PARSERS: dict[str, Parse] = {
     "categories": _many,
     "level": _level,
     "given_by": partial(_word, "given_by", "word_unknown"),
-    "kind": _CODE,
+    "kind": _kind,
     "amount_minor": partial(_integer, "amount_not_minor"),
-    "currency": partial(_match, _CURRENCY, "currency_invalid", str.upper),
+    "currency": _currency,
     "units": partial(_integer, "number_invalid"),
     "reason": partial(_word, "reason", "word_unknown"),
     "hash": _digest,
@@ -259,12 +273,12 @@ _ROW_TYPES: dict[str, type[CustomerRow | ConsentRow | EventRow | SuppressionRow]
 }
 
 
-def _parsers(kind: Kind, zone: str) -> dict[str, Parse]:
+def _parsers(kind: Kind, zone: str) -> dict[str, Parse | None]:
     times = dict.fromkeys(_TIMES, partial(parse_time, zone=zone))
     if kind == "registry":
         return {"hash": _digest}
     names = [each.name for each in fields(_ROW_TYPES[kind])]
-    return {name: times.get(name) or _PARSERS.get(name, _text) for name in names}
+    return {name: times.get(name) or _PARSERS.get(name) for name in names}
 
 
 Problems = list[tuple[str, str]]

@@ -25,6 +25,7 @@ STEPS: tuple[str, ...] = (
       person INTEGER NOT NULL, channel TEXT NOT NULL, bi BLOB NOT NULL, sup BLOB NOT NULL,
       normaliser INTEGER NOT NULL, PRIMARY KEY (person, channel)) WITHOUT ROWID;
     CREATE INDEX contact_point_bi ON contact_point (bi);
+    CREATE INDEX contact_point_sup ON contact_point (sup);
     CREATE TABLE suppression (
       sup BLOB NOT NULL, reason TEXT NOT NULL, scope TEXT NOT NULL, value TEXT NOT NULL,
       since INTEGER NOT NULL, until INTEGER NOT NULL,

@@ -91,6 +91,14 @@ class SqliteView:
         )
         return [PersonId(row[0]) for row in self._con.execute(sql, (bi, channel))]
 
+    def holders(self, sup: bytes) -> list[PersonId]:
+        """Return who holds an address, by its suppression MAC."""
+        sql = (
+            "SELECT DISTINCT p.psid FROM contact_point c JOIN person p ON p.id = c.person"
+            " WHERE c.sup = ? ORDER BY p.id"
+        )
+        return [PersonId(row[0]) for row in self._con.execute(sql, (sup,))]
+
     def people(self, after: PersonId | None, limit: int) -> list[PersonId]:
         """Page through everybody."""
         sql = (

@@ -175,7 +175,9 @@ def sign(message: Draft, signers: Sequence[Signer], at: int) -> bytes:
     """
     if not signers:
         raise InvalidInput("a message needs a signer", "add a DKIM key")
-    names, lines, relaxed = [], [], {}
+    names: list[str] = []
+    lines: list[str] = []
+    relaxed: dict[str, list[str]] = {}
     for name, value in message.headers:
         lower = name.lower()
         names.append(lower)

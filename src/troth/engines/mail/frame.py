@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from troth.engines.mail import headers, layout
 from troth.engines.mail.dkim import REF_HEADER, Draft
 from troth.engines.mail.quoted import SOFT, text_block, value_line
-from troth.engines.mail.template import MARK, Escaping, Slot, Template
+from troth.engines.mail.template import MARK, Escaping, Repeat, Slot, Template
 from troth.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ Values = Mapping[str, str | Sequence[Mapping[str, str]]]
 ONE_CLICK = "List-Unsubscribe=One-Click"
 
 _SAFE_PART = re.compile(r"[A-Za-z0-9_.~-]*")
+_PERCENT = tuple(
+    chr(byte) if _SAFE_PART.fullmatch(chr(byte)) else f"%{byte:02X}" for byte in range(256)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class _Hole:
 class Frame:
     """Constant bytes with holes, for one template, one set of categories, one set of contents.
 
-    Made by `compile_frame`. Keep it as long as the template version lives; filling leaves no trace.
+    Made by `compile_frame`. Keep it while the template version lives; filling leaves no trace.
 
     Attributes:
         template: `name@version` it was compiled from.
@@ -130,9 +133,12 @@ class Frame:
 
     def _body(self, given: list[str]) -> tuple[bytes, bytes]:
         pieces = list(self._rest)
+        lines = [
+            _lines(value, hole.slot.escaping)
+            for hole, value in zip(self._holes, given, strict=True)
+        ]
         for place, hole, as_html in self._places:
-            value = _escaped(given[hole], self._holes[hole].slot.escaping, as_html=as_html)
-            pieces[place] = value_line(value)
+            pieces[place] = lines[hole][as_html]
         rest = b"".join(pieces)
         state = self._state.copy()
         state.update(rest)
@@ -174,6 +180,14 @@ def _listed(url: str, slot: Slot, hosts: frozenset[str]) -> str:
     return host
 
 
+def _lines(value: str, escaping: Escaping) -> tuple[bytes, bytes]:
+    """Return the value encoded for the plain part and for the HTML part."""
+    plain = _escaped(value, escaping, as_html=False)
+    in_html = _escaped(value, escaping, as_html=True)
+    line = value_line(plain)
+    return line, line if in_html == plain else value_line(in_html)
+
+
 def _escaped(value: str, escaping: Escaping, *, as_html: bool) -> str:
     if escaping == "part":
         return value if _SAFE_PART.fullmatch(value) else _percent(value)
@@ -181,10 +195,7 @@ def _escaped(value: str, escaping: Escaping, *, as_html: bool) -> str:
 
 
 def _percent(value: str) -> str:
-    return "".join(
-        char if _SAFE_PART.fullmatch(char) else "".join(f"%{b:02X}" for b in char.encode())
-        for char in value
-    )
+    return "".join(map(_PERCENT.__getitem__, value.encode()))
 
 
 def presence(template: Template, values: Values) -> frozenset[str]:
@@ -194,13 +205,16 @@ def presence(template: Template, values: Values) -> frozenset[str]:
     its maximum), a section when everything of its own category inside it is present, or, if there
     is nothing such, when `values` holds its name.
     """
+    blocks: tuple[Slot | Repeat, ...] = (*template.slots, *template.repeats)
     names = {slot.name for slot in template.slots if values.get(slot.name)}
     for repeat in template.repeats:
         count = min(len(values.get(repeat.name, ())), repeat.maximum)
         names.add(f"{repeat.name}:{count}")
     for section in template.sections:
         inside = _inside(template, section.name)
-        own = [p.name for p in (*template.slots, *template.repeats)
+        own = [
+            p.name
+            for p in blocks
                if p.category == section.category and p.name in inside]  # fmt: skip
         if all(values.get(name) for name in own) if own else values.get(section.name):
             names.add(section.name)

@@ -51,7 +51,8 @@ def unstructured(value: str) -> str:
 
 def _encoded_words(value: str) -> str:
     words, word = [], b""
-    for char in value:
+    whole = value.encode()
+    for char in value if len(whole) > WORD_BYTES else (value,):
         piece = char.encode()
         if len(word) + len(piece) > WORD_BYTES:
             words.append(word)

@@ -22,14 +22,13 @@ from troth.errors import InvalidInput
 TOKEN = re.compile(r"qzslot([0-9]{4})zq")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s<>\"]*")
 
-MJML_TAGS = frozenset(
-    "mjml mj-head mj-body mj-preview mj-title mj-style mj-attributes mj-all mj-class mj-breakpoint"
-    " mj-wrapper mj-section mj-group mj-column mj-text mj-button mj-divider mj-spacer mj-table".split()
-)
-HTML_TAGS = frozenset(
-    "a abbr b bdi bdo blockquote br code del div em h1 h2 h3 h4 hr i ins li ol p q s small span"
-    " strong sub sup table tbody td tfoot th thead tr u ul".split()
-)
+_LISTED = """
+mjml mj-head mj-body mj-preview mj-title mj-style mj-attributes mj-all mj-class mj-breakpoint
+mj-wrapper mj-section mj-group mj-column mj-text mj-button mj-divider mj-spacer mj-table
+a abbr b bdi bdo blockquote br code del div em h1 h2 h3 h4 hr i ins li ol p q s small span
+strong sub sup table tbody td tfoot th thead tr u ul
+"""
+TAGS = frozenset(_LISTED.split())
 LINKS = frozenset({"href"})
 WORDS = frozenset({"alt", "title", "aria-label"})
 LOADING = frozenset({"src", "srcset", "background", "background-url", "action", "poster", "data"})
@@ -179,7 +178,7 @@ class _Source(_Checked):
         self._style = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in MJML_TAGS and tag not in HTML_TAGS:
+        if tag not in TAGS:
             self._refuse(f"<{tag[:30]}> is not supported", "use a listed mjml or html tag")
         self._style = tag == "mj-style"
         self._attributes(tag, attrs)
@@ -192,16 +191,16 @@ class _Source(_Checked):
         if self._style and (_CSS_LOADS.search(data) or TOKEN.search(data)):
             self._refuse("a style loads something or holds a slot", "write plain rules")
 
-    def handle_comment(self, data: str) -> None:
+    def handle_comment(self, data: str) -> None:  # noqa: ARG002 - HTMLParser's signature
         self._refuse("a comment would reach the reader", "remove it")
 
-    def handle_decl(self, decl: str) -> None:
+    def handle_decl(self, decl: str) -> None:  # noqa: ARG002 - HTMLParser's signature
         self._refuse("a declaration", "begin with <mjml>")
 
-    def handle_pi(self, data: str) -> None:
+    def handle_pi(self, data: str) -> None:  # noqa: ARG002 - HTMLParser's signature
         self._refuse("a processing instruction", "begin with <mjml>")
 
-    def unknown_decl(self, data: str) -> None:
+    def unknown_decl(self, data: str) -> None:  # noqa: ARG002 - HTMLParser's signature
         self._refuse("a declaration", "remove it")
 
 

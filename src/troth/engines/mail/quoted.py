@@ -5,12 +5,14 @@ CRLF, so that a body made of it needs no canonicalising. Lines stay within `WIDT
 """
 
 import re
+from binascii import b2a_qp
 from functools import lru_cache
 
 WIDTH = 76
 SOFT = "=\r\n"
 
 _SHORT = re.compile(r"(?!\.|From )(?: ?[!-<>-~])+ ?")
+_BAD_START = re.compile(rb"^(?:\.|From )", re.MULTILINE)
 
 
 @lru_cache(maxsize=4096)
@@ -39,6 +41,10 @@ def value_line(value: str) -> bytes:
         return b""
     if len(value) < WIDTH and value.isascii() and _SHORT.fullmatch(value):
         return value.encode("ascii") + b"=\r\n"
+    if "  " not in value and "\t" not in value:
+        quick = b2a_qp(value.encode(), istext=False).replace(b"\n", b"\r\n")
+        if len(quick) - quick.rfind(b"\n") <= WIDTH and not _BAD_START.search(quick):
+            return quick + b"=\r\n"
     return (_line(value, ends=False) + SOFT).encode("ascii")
 
 

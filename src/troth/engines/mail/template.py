@@ -19,7 +19,7 @@
     [sections.favourites]                        # {{#favourites}} … {{/favourites}}
     category = "behaviour.purchases"
 
-    [repeats.products]                           # {{#products}} … {{products.title}} … {{/products}}
+    [repeats.products]                  # {{#products}} … {{products.title}} … {{/products}}
     category = "behaviour.purchases"
     maximum = 3
     [repeats.products.slots.title]
@@ -36,7 +36,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from troth.engines.mail.headers import SUBJECT_MAX, UNSAFE, https_host
 from troth.errors import InvalidInput
@@ -116,8 +116,16 @@ class Template:
     def categories(self) -> frozenset[str]:
         """Every data category the template could use: what a use request must ask for."""
         repeated = (slot for repeat in self.repeats for slot in repeat.slots)
+        parts: tuple[Slot | Section | Repeat, ...]
         parts = (*self.slots, *self.sections, *self.repeats, *repeated)
         return frozenset(part.category for part in parts) - {""}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of slots, sections and repeats, in the order declared."""
+        parts: tuple[Slot | Section | Repeat, ...]
+        parts = (*self.slots, *self.sections, *self.repeats)
+        return tuple(part.name for part in parts)
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Yield the place and source of every part that may hold marks."""
@@ -231,7 +239,7 @@ class _Place:
     def finish(self) -> None:
         """Refuse what nobody read: a misspelt key must not be silently without effect."""
         if self._data:
-            key = self._at(sorted(map(str, self._data))[0])
+            key = self._at(min(map(str, self._data)))
             raise InvalidInput(f"template: {key} is unknown", "remove it or correct its spelling")
 
 
@@ -242,7 +250,7 @@ def _slot(place: _Place, name: str) -> Slot:
     slot = Slot(
         name=name,
         category=place.line("category", 100),
-        escaping=escaping,
+        escaping=cast("Escaping", escaping),
         fallback=place.line("fallback", VALUE_MAX),
         max_chars=place.number("max_chars", 1, VALUE_MAX),
     )
@@ -268,9 +276,8 @@ def _repeat(place: _Place, name: str) -> Repeat:
 
 
 def _check_names(template: Template) -> None:
-    names = [part.name for part in (*template.slots, *template.sections, *template.repeats)]
-    for name in names:
-        if names.count(name) > 1:
+    for name in template.names:
+        if template.names.count(name) > 1:
             raise InvalidInput(f"template: {name} is declared twice", "rename one of them")
 
 
@@ -288,7 +295,7 @@ def _check_marks(template: Template) -> None:
     used: set[str] = set()
     for place, source in template.texts():
         used |= _Marks(template, place, source).check()
-    declared = {part.name for part in (*template.slots, *template.sections, *template.repeats)}
+    declared = set(template.names)
     declared |= {
         f"{repeat.name}.{slot.name}" for repeat in template.repeats for slot in repeat.slots
     }

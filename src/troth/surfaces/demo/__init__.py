@@ -1,1 +1,1 @@
-"""The demo: a house made of published purchases and generated people, the same on every machine."""
+"""The demo: a house of published purchases and generated people, the same on every machine."""

@@ -37,7 +37,7 @@ class Draw:
             left -= weight
             if left < 0:
                 return name
-        return next(reversed(weights))
+        return list(weights)[-1]
 
     def sample(self, topic: str, choices: Sequence[str], count: int) -> list[str]:
         """Return `count` different choices, in the order of `choices`."""

@@ -32,17 +32,21 @@ REGISTRY_SCHEME = "sha256-lower-trim"
 _REGISTRY_AGE_DAYS = 15
 _DRAFTS = ("troth.toml", "purposes", "notices", "templates")
 
-CUSTOMER_COLUMNS = (
-    "external_id,email,phone,given_name,family_name,residence,zone,language,birth_year,subject,"
-    "competent_person_email,interests,relation_kind,relation_at,relation_goods,"
-    "details_from_sale,objection_offered,source"
-).split(",")
-CONSENT_COLUMNS = (
-    "external_id,purpose,channels,status,occurred_at,notice,method,proof,categories,level,"
-    "given_by,confirmed_at,idempotency_key"
-).split(",")
-PRODUCT_COLUMNS = "item,group,department,name,sensitive,sensitive_list".split(",")
-SUPPRESSION_COLUMNS = "email,reason,since,source".split(",")
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "customers": (
+        "external_id", "email", "phone", "given_name", "family_name", "residence", "zone",
+        "language", "birth_year", "subject", "competent_person_email", "interests",
+        "relation_kind", "relation_at", "relation_goods", "details_from_sale",
+        "objection_offered", "source",
+    ),
+    "consents": (
+        "external_id", "purpose", "channels", "status", "occurred_at", "notice", "method",
+        "proof", "categories", "level", "given_by", "confirmed_at", "idempotency_key",
+    ),
+    "products": ("item", "group", "department", "name", "sensitive", "sensitive_list"),
+    "suppressions": ("email", "reason", "since", "source"),
+}  # fmt: skip
+"""Headings of the CSV files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +80,13 @@ def write_material(folder: Path, *, demo_now: datetime, seed: int = 7) -> Materi
         raise InvalidInput("the demo's moment needs a zone", "write 2026-11-24T10:00:00+02:00")
     shop, now = _shop(), demo_now.astimezone(ZONE)
     lines, weeks = shop.load(), whole_weeks(now)
-    households = sorted(set(lines.household.tolist()))
+    households = lines.households()
     everybody = people.customers(households, shop.age_bands(), now, seed)
     goods = shop.products(_words(shop), _sensitive(shop))
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / file for name, file in _FILES.items()}
     shoppers = {
-        who.household: shop.Shopper(
-            who.external_id, who.wall_zone, people.currency(who.residence)
-        )
+        who.household: shop.Shopper(who.external_id, who.wall_zone, people.currency(who.residence))
         for who in everybody
         if who.household
     }
@@ -93,14 +95,16 @@ def write_material(folder: Path, *, demo_now: datetime, seed: int = 7) -> Materi
     counts["households"] = len(households)
     counts["lines"], counts["returns"] = bought.lines, bought.returns
     counts["silent"] = silent(bought.last_by.values(), now)
-    counts["customers"] = _write(paths["customers"], CUSTOMER_COLUMNS, _told(everybody, bought.first_by, now))
+    counts["customers"] = _write(
+        paths["customers"], COLUMNS["customers"], _told(everybody, bought.first_by, now)
+    )
     acts = [act for who in everybody for act in history.acts(who, now, seed)]
     acts.sort(key=lambda act: act.late)
-    counts["consents"] = _write(paths["consents"], CONSENT_COLUMNS, map(_act_row, acts))
-    counts["products"] = _write(paths["products"], PRODUCT_COLUMNS, map(_product_row, goods))
+    counts["consents"] = _write(paths["consents"], COLUMNS["consents"], map(_act_row, acts))
+    counts["products"] = _write(paths["products"], COLUMNS["products"], map(_product_row, goods))
     counts["sensitive"] = sum(bool(product.listed) for product in goods)
     blocked = list(_suppressions(everybody, now, seed))
-    counts["suppressions"] = _write(paths["suppressions"], SUPPRESSION_COLUMNS, blocked)
+    counts["suppressions"] = _write(paths["suppressions"], COLUMNS["suppressions"], blocked)
     counts["registry"] = _write_registry(paths["registry"], everybody, now, seed)
     counts["drafts"] = write_drafts(folder, now)
     _write_sources(paths["sources"], now, weeks, counts)
@@ -211,7 +215,7 @@ def _told(
 
 
 def _act_row(act: history.Act) -> Sequence[str]:
-    return [str(getattr(act, column)) for column in CONSENT_COLUMNS]
+    return [str(getattr(act, column)) for column in COLUMNS["consents"]]
 
 
 def _product_row(product: Any) -> Sequence[str]:  # noqa: ANN401 - as in `_words`
@@ -266,9 +270,7 @@ def _digest(email: str) -> str:
     return sha256(email.strip().lower().encode()).hexdigest()
 
 
-def _write_registry(
-    path: Path, everybody: Iterable[Customer], now: datetime, seed: int
-) -> int:
+def _write_registry(path: Path, everybody: Iterable[Customer], now: datetime, seed: int) -> int:
     """Write the opt-out registry: keyless digests in order of digest, so none shows its person."""
     mix = told("mix")
     blocked = {

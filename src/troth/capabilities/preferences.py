@@ -1,0 +1,598 @@
+"""Preferences: what a person agreed to, refused, withdrew or objected to, and how they say it.
+
+A restriction (withdrawal, objection, suppression) is journalled before it is answered and binds
+the very next decision. An import books what its row proves and no more.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from troth import crypto
+from troth.engines import contact as addresses
+from troth.engines.intake import (
+    Batch,
+    ConsentRow,
+    Finding,
+    ImportReport,
+    RegistryFile,
+    RegistryRow,
+    SuppressionRow,
+)
+from troth.errors import InvalidInput, NotFound
+from troth.kernel import consent, events
+from troth.kernel.desk import SYSTEM, Desk
+from troth.kernel.facts import House
+from troth.kernel.house import notice_labels
+from troth.kernel.vault import lp
+from troth.ports import Transaction, View
+from troth.terms import (
+    DAY,
+    DENYING,
+    GRANTING,
+    SECOND,
+    Actor,
+    Block,
+    Channel,
+    ConsentStatus,
+    Instant,
+    PersonId,
+    Prepared,
+    Role,
+    Suppressed,
+    zulu,
+)
+
+PROGRESS = "preferences.import"
+KEYS = "preferences.key"
+TOKENS = "preferences.token"
+LISTED = "people.registry"
+TOKEN_DAYS = 400
+TOKEN_BYTES = 16
+FUTURE_SLACK = 300 * SECOND
+LIFTED_BY_CONSENT = frozenset({"unsubscribe", "objection"})
+
+Progress = Callable[[int], None]
+JournalLine = tuple[str, Mapping[str, str | int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One act of a person on one purpose, as a form, a mail header or a member of staff passes it.
+
+    Attributes:
+        channels: Named channels; empty for a purpose without one; ("*",) only to stop.
+        notice: `name@version` shown; needed to grant.
+        method: checkbox, button, one_click, paper, call_recording …; needed to grant.
+        proof: Reference to what proves it; needed to grant.
+        level: For `personalise`: the level chosen, 0 to 5.
+        occurred_at: When it happened, if not now.
+    """
+
+    status: ConsentStatus
+    purpose: str
+    channels: tuple[str, ...] = ()
+    notice: str = ""
+    method: str = ""
+    proof: str = ""
+    categories: tuple[str, ...] = ()
+    level: int | None = None
+    given_by: str = "self"
+    occurred_at: Instant | None = None
+
+
+def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) -> list[Prepared]:
+    """Record one act; it binds the next decision. Restrictions are journalled before returning.
+
+    Repeating it records it again (each act is its own event); use an idempotency key at the door.
+
+    Raises:
+        NotFound: Nothing is held under this id.
+        InvalidInput: The purpose is not published, or a grant lacks notice, method or proof, or
+            names a channel the purpose does not have. Nothing was recorded.
+        Shredded: The person was erased.
+    """
+    while True:
+        with desk.store.look() as view:
+            found = view.gather([person], Channel.EMAIL)
+            if not found:
+                raise NotFound("nothing is held under this id")
+            house = desk.house(view)
+            payload = _payload(choice, house, view)
+            lifted = _lifted(choice, found[0].blocks) if found[0].contact else []
+            said = [
+                payload,
+                *(
+                    events.SuppressionLifted(b.reason, b.scope, "consent", b.value or None)
+                    for b in lifted
+                ),
+            ]
+            prepared = desk.scribe.prepare(person, found[0].head, said, actor, view.now)
+            contact = found[0].contact
+        with desk.store.book(house.version) as tx:
+            if tx.append(prepared):
+                continue
+            if contact is not None:
+                for block in lifted:
+                    tx.drop_block(Suppressed(contact.sup, block))
+            seq = tx.size - len(prepared)
+        if choice.status in DENYING:
+            desk.journal.note_all([_restriction(person, payload, seq)])
+        return prepared
+
+
+def _lifted(choice: Choice, blocks: Sequence[Block]) -> list[Block]:
+    """Only the person's own proven grant lifts an unsubscribe or objection, on its purpose alone."""
+    if choice.status not in GRANTING or choice.given_by != "self":
+        return []
+    return [
+        b
+        for b in blocks
+        if b.reason in LIFTED_BY_CONSENT and b.scope == "purpose" and b.value == choice.purpose
+    ]
+
+
+def _restriction(person: PersonId, payload: events.ConsentAct, seq: int) -> JournalLine:
+    facts = {
+        "psid": person.hex(),
+        "purpose": payload.purpose,
+        "channels": ",".join(payload.channels),
+        "status": str(payload.status),
+    }
+    return "restriction", facts, seq
+
+
+def _payload(choice: Choice, house: House, view: View) -> events.ConsentAct:
+    purpose = house.purposes.get(choice.purpose)
+    if purpose is None:
+        raise InvalidInput("no such purpose is published", "publish it, or name another")
+    occurred = view.now if choice.occurred_at is None else choice.occurred_at
+    until: str | None = None
+    if choice.status in GRANTING:
+        _require_proof(choice, view)
+        if not set(choice.channels) <= purpose.channels:
+            raise InvalidInput("the purpose does not use one of these channels")
+        if purpose.consent_months:
+            until = zulu(consent.months_on(occurred, purpose.consent_months))
+    return events.ConsentAct(
+        status=choice.status,
+        purpose=choice.purpose,
+        channels=choice.channels,
+        notice=choice.notice or None,
+        method=choice.method or None,
+        proof=choice.proof or None,
+        occurred_at=zulu(occurred) if choice.occurred_at is not None else None,
+        until=until,
+        categories=tuple(sorted(choice.categories)) or None,
+        level=choice.level,
+        given_by=choice.given_by,
+    )
+
+
+def _require_proof(choice: Choice, view: View) -> None:
+    row = {"notice": choice.notice, "time": "now", "method": choice.method, "proof": choice.proof}
+    missing = consent.missing_proof(row, notice_labels(view.published_all("notice:")))
+    if missing:
+        raise InvalidInput(f"a consent needs its {', '.join(missing)}", "nothing was recorded")
+
+
+# Imports
+
+
+def done_before(view: View, kind: str, digest: bytes) -> int:
+    """Return how many data rows of this very file are taken in already."""
+    raw = view.row(PROGRESS, kind.encode() + digest)
+    return int(raw) if raw else 0
+
+
+def import_consents(
+    desk: Desk,
+    batches: Iterable[Batch[list[ConsentRow]]],
+    digest: bytes,
+    progress: Progress = lambda _done: None,
+) -> ImportReport:
+    """Take in acts; repeatable and resumable. Never lifts a suppression, never widens.
+
+    A `given` without each of published notice, time, method and proof becomes `imported`, which
+    is unknown, and is counted. An act dated after now waits (`future`). Rows of people nobody
+    knows are counted, not kept.
+    """
+    report = ImportReport()
+    for batch in batches:
+        report.add(batch)
+        _take_consents(desk, batch, digest, report)
+        progress(batch.done)
+    desk.record_house(
+        events.ImportFinished("consents", digest.hex(), dict(sorted(report.outcomes.items()))),
+        SYSTEM,
+    )
+    return report
+
+
+def _take_consents(
+    desk: Desk, batch: Batch[list[ConsentRow]], digest: bytes, report: ImportReport
+) -> None:
+    cursor = b"consents" + digest
+    acts: dict[PersonId, list[tuple[ConsentRow, events.ConsentAct]]] = {}
+    with desk.store.look() as view:
+        house = desk.house(view)
+        notices = notice_labels(view.published_all("notice:"))
+        for row in batch.rows:
+            person = desk.find(view, row.external_id)
+            if person is None:
+                report.outcomes["unknown_person"] += 1
+            elif (act := _read_act(row, house, notices, view.now, report)) is not None:
+                acts.setdefault(person, []).append((row, act))
+    while True:
+        with desk.store.look() as view:
+            heads = {g.person: g.head for g in view.gather(list(acts), None)}
+            fresh = {p: [a for a in rows if _is_new(view, a[0])] for p, rows in acts.items()}
+            prepared: list[Prepared] = []
+            for person, rows in fresh.items():
+                said = [act for _, act in rows]
+                prepared += desk.scribe.prepare(person, heads[person], said, SYSTEM, view.now)
+        lines: list[JournalLine] = []
+        with desk.store.book(house.version) as tx:
+            start = tx.size
+            moved = tx.append(prepared)
+            if not moved:
+                lines = _restrictions(prepared, start)
+                for rows in fresh.values():
+                    _keep_keys(tx, rows)
+                tx.put_row(PROGRESS, cursor, str(batch.done).encode())
+            else:
+                for person in fresh.keys() - moved:
+                    _keep_keys(tx, fresh[person])
+        desk.journal.note_all(
+            lines or _restrictions([p for p in prepared if p.person not in moved], start)
+        )
+        if not moved:
+            return
+        acts = {p: acts[p] for p in moved}
+
+
+def _keep_keys(tx: Transaction, rows: Sequence[tuple[ConsentRow, events.ConsentAct]]) -> None:
+    for row, _ in rows:
+        tx.put_row(KEYS, _row_key(row), b"1")
+
+
+def _row_key(row: ConsentRow) -> bytes:
+    told = (
+        row.idempotency_key
+        or msgspec.json.encode(
+            (row.external_id, row.purpose, row.status, row.channels, row.occurred_at, row.level)
+        ).decode()
+    )
+    return crypto.sha256(lp(row.external_id.encode(), told.encode()))[:16]
+
+
+def _is_new(view: View, row: ConsentRow) -> bool:
+    return view.row(KEYS, _row_key(row)) is None
+
+
+def _restrictions(prepared: Sequence[Prepared], start: int) -> list[JournalLine]:
+    return [
+        _restriction(p.person, p.payload, start + i)
+        for i, p in enumerate(prepared)
+        if isinstance(p.payload, events.ConsentAct) and p.payload.status in DENYING
+    ]
+
+
+def _read_act(
+    row: ConsentRow,
+    house: House,
+    notices: frozenset[str],
+    now: Instant,
+    report: ImportReport,
+) -> events.ConsentAct | None:
+    purpose = house.purposes.get(row.purpose)
+    if purpose is None:
+        report.note([Finding(row.line, "word_unknown", "purpose")])
+        report.outcomes["rejected"] += 1
+        return None
+    if row.occurred_at is not None and row.occurred_at > now + FUTURE_SLACK:
+        report.outcomes["future"] += 1
+        return None
+    status = ConsentStatus(row.status)
+    missing: tuple[str, ...] = ()
+    if status in GRANTING:
+        told = {
+            "notice": row.notice,
+            "time": "told" if row.occurred_at is not None else "",
+            "method": row.method,
+            "proof": row.proof,
+        }
+        missing = consent.missing_proof(told, notices)
+        if missing:
+            status = ConsentStatus.IMPORTED
+            report.outcomes["unproven"] += 1
+    channels = row.channels or (() if row.categories or row.level >= 0 else ("*",))
+    if status in GRANTING and (channels == ("*",) or not set(channels) <= purpose.channels):
+        status, missing = ConsentStatus.IMPORTED, ("channel",)
+        report.outcomes["unproven"] += 1
+    until: str | None = None
+    if status in GRANTING and purpose.consent_months and row.occurred_at is not None:
+        until = zulu(consent.months_on(row.occurred_at, purpose.consent_months))
+    report.outcomes[f"act.{status}"] += 1
+    return events.ConsentAct(
+        status=status,
+        purpose=row.purpose,
+        channels=channels,
+        notice=row.notice or None,
+        method=row.method or None,
+        proof=row.proof or None,
+        occurred_at=zulu(row.occurred_at) if row.occurred_at is not None else None,
+        until=until,
+        categories=tuple(sorted(row.categories)) or None,
+        level=row.level if row.level >= 0 and not missing else None,
+        given_by=row.given_by or "self",
+        confirmed_at=zulu(row.confirmed_at) if row.confirmed_at is not None else None,
+        source="import",
+        missing=missing or None,
+        key=row.idempotency_key or None,
+    )
+
+
+def suppress(
+    desk: Desk, channel: Channel, text: str, block: Block, source: str, actor: Actor = SYSTEM
+) -> int:
+    """Put an address on the suppression list; return how many known people hold it.
+
+    Everybody who holds it gets an event first; the list itself keeps only a MAC. Repeating it
+    changes nothing.
+
+    Raises:
+        InvalidInput: The address does not read.
+    """
+    normalised = addresses.normalise(channel, text)
+    point = desk.contact(channel, normalised, addresses.NORMALISER)
+    return suppress_point(desk, channel, point.bi, point.sup, block, source, actor)
+
+
+def suppress_point(  # noqa: PLR0913 - both MACs, since gather and search use different keys
+    desk: Desk,
+    channel: Channel,
+    bi: bytes,
+    sup: bytes,
+    block: Block,
+    source: str,
+    actor: Actor,
+) -> int:
+    """Suppress by MAC; see `suppress`."""
+    while True:
+        with desk.store.look() as view:
+            holders = view.gather(view.find(channel, bi), channel)
+            held = view.blocks([sup]).get(sup, ())
+            if any(
+                (b.reason, b.scope, b.value) == (block.reason, block.scope, block.value)
+                for b in held
+            ):
+                return len(holders)
+            said = events.SuppressionAdded(
+                reason=block.reason,
+                scope=block.scope,
+                source=source,
+                value=block.value or None,
+                until=zulu(Instant(block.until)) if block.until else None,
+                occurred_at=zulu(block.since) if block.since else None,
+            )
+            prepared = [
+                p
+                for g in holders
+                for p in desk.scribe.prepare(g.person, g.head, [said], actor, view.now)
+            ]
+        with desk.store.book() as tx:
+            moved = tx.append(prepared)
+            if not moved:
+                tx.put_block(Suppressed(sup, block))
+            seq = tx.size
+        if not moved:
+            facts = {"sup": sup.hex(), "scope": block.scope, "value": block.value}
+            desk.journal.note("suppression", {**facts, "reason": block.reason}, seq)
+            return len(holders)
+
+
+def import_suppressions(
+    desk: Desk,
+    batches: Iterable[Batch[list[SuppressionRow]]],
+    digest: bytes,
+    progress: Progress = lambda _done: None,
+) -> ImportReport:
+    """Take in a do-not-contact list; a row without reason or time suppresses all the same."""
+    report = ImportReport()
+    for batch in batches:
+        report.add(batch)
+        for row in batch.rows:
+            since = row.since if row.since is not None else Instant(0)
+            block = Block(row.reason or "unsubscribe", "all", "", since)
+            held = suppress(desk, Channel.EMAIL, row.email, block, row.source or "import")
+            report.outcomes["meets_somebody" if held else "meets_nobody"] += 1
+        progress(batch.done)
+    desk.record_house(
+        events.ImportFinished("suppressions", digest.hex(), dict(sorted(report.outcomes.items()))),
+        SYSTEM,
+    )
+    return report
+
+
+def apply_registry(
+    desk: Desk,
+    registry: str,
+    file: RegistryFile,
+    batches: Iterable[Batch[list[RegistryRow]]],
+    digest: bytes,
+    listing: Callable[[bytes], bytes],
+) -> int:
+    """Apply an opt-out registry file; return how many known addresses it blocks.
+
+    Who left the registry since the last file is free of its block again: the registry is its own
+    source. Addresses that arrive later meet the kept MACs. A file without scheme or date is
+    published as unusable: marketing under this registry stays refused, with the remedy.
+
+    Args:
+        registry: Its name, such as ZA.
+        file: What the file says of itself.
+        batches: The hashes.
+        digest: SHA-256 of the file.
+        listing: From a public hash to the MAC it is kept under.
+    """
+    usable = bool(file.scheme) and file.as_of is not None
+    keys = {listing(row.digest) for batch in batches for row in batch.rows} if usable else set()
+    with desk.store.look() as view:
+        before = {k[1:] for k, _ in _all_rows(view, LISTED, b"l")}
+    hits = 0
+    for key in sorted(keys - before):
+        hits += _list_one(desk, key, listed=True)
+    for key in sorted(before - keys) if usable else ():
+        _list_one(desk, key, listed=False)
+    with desk.store.look() as view:
+        blocked = sum(1 for key in keys if view.row(LISTED, b"p" + key) is not None)
+    state = {
+        "as_of": zulu(file.as_of) if file.as_of is not None else None,
+        "scheme": file.scheme,
+        "usable": usable,
+        "count": len(keys),
+    }
+    said = events.RegistryApplied(
+        registry, digest.hex(), file.scheme, str(state["as_of"] or ""), len(keys)
+    )
+    desk.record_house(said, SYSTEM)
+    with desk.store.book() as tx:
+        tx.publish(f"registry:{registry}", digest.hex(), events.canonical(state))
+    return blocked
+
+
+def _all_rows(view: View, table: str, prefix: bytes) -> Iterable[tuple[bytes, bytes]]:
+    after = b""
+    while rows := view.rows(table, prefix, after, 5_000):
+        yield from rows
+        after = rows[-1][0]
+
+
+def _list_one(desk: Desk, key: bytes, *, listed: bool) -> int:
+    """Put one registry MAC on or off the kept list and block or free the address it meets."""
+    while True:
+        with desk.store.look() as view:
+            sup = view.row(LISTED, b"p" + key)
+            people = view.holders(sup) if sup else []
+            said: events.Payload = (
+                events.SuppressionAdded("registry_block", "all", "registry")
+                if listed
+                else events.SuppressionLifted("registry_block", "all", "registry")
+            )
+            prepared = [
+                p
+                for g in view.gather(people, Channel.EMAIL)
+                for p in desk.scribe.prepare(g.person, g.head, [said], SYSTEM, view.now)
+            ]
+        with desk.store.book() as tx:
+            if tx.append(prepared):
+                continue
+            tx.put_row(LISTED, b"l" + key, b"1" if listed else None)
+            if sup and listed:
+                tx.put_block(Suppressed(sup, Block("registry_block", since=tx.now)))
+            elif sup:
+                tx.drop_block(Suppressed(sup, Block("registry_block")))
+        return len(people)
+
+
+def waive_registry(
+    desk: Desk, registry: str, officer: Actor, reason: str, since: Instant, until: Instant
+) -> None:
+    """Record an officer's dated decision to go on with a stale registry file; ends by itself.
+
+    It lifts `registry_stale` only, stands on the public page while it runs, and is named in each
+    decision it touches.
+
+    Raises:
+        InvalidInput: Not the privacy officer, no reason, or longer than a month.
+    """
+    if officer.role is not Role.OFFICER or not reason.strip():
+        raise InvalidInput("only the privacy officer may decide this, with a reason")
+    if not since < until <= since + 31 * DAY:
+        raise InvalidInput("such a decision lasts at most a month", "name an earlier end")
+    told = events.RegistryWaived(registry, officer.id, reason, zulu(since), zulu(until))
+    desk.record_house(told, officer)
+    state = {"since": zulu(since), "until": zulu(until), "reason": reason}
+    with desk.store.book() as tx:
+        raw = events.canonical(state)
+        published = tx.publish(f"waiver:{registry}", crypto.sha256(raw).hex(), raw)
+        statement = {"type": "registry.waived", "name": published.label}
+        tx.state(
+            events.public_entry({**statement, "since": state["since"], "until": state["until"]})
+        )
+
+
+# One-click unsubscribe (RFC 8058)
+
+
+def token_key(desk: Desk, token: str) -> bytes:
+    """Return the MAC a token is kept under; the token itself is nowhere in the record."""
+    return crypto.mac(desk.vault.keys.secret("token"), token.encode())[:TOKEN_BYTES]
+
+
+def token_row(person: PersonId, purpose: str, channel: str, expires: Instant) -> bytes:
+    """Write what a token opens: one person, one purpose, one channel, until `expires`."""
+    return msgspec.json.encode([person.hex(), purpose, channel, expires])
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What a token would stop."""
+
+    person: PersonId
+    purpose: str
+    channel: str
+
+
+def read_token(desk: Desk, token: str) -> Stop:
+    """Look a token up; changes nothing.
+
+    Raises:
+        NotFound: Unknown, expired or malformed: one answer for all three.
+    """
+    unknown = NotFound("this link is not known or has expired", "ask for a fresh link")
+    if not 16 <= len(token) <= 64 or not token.isascii():  # noqa: PLR2004
+        raise unknown
+    with desk.store.look() as view:
+        raw = view.row(TOKENS, token_key(desk, token))
+        if raw is None:
+            raise unknown
+        psid, purpose, channel, expires = msgspec.json.decode(raw)
+        if expires <= view.now:
+            raise unknown
+    return Stop(PersonId(bytes.fromhex(psid)), purpose, channel)
+
+
+def unsubscribe(desk: Desk, token: str) -> Stop:
+    """Stop a purpose on a channel for the person and the address the mail went to, at once.
+
+    The address is suppressed for the purpose as well, so that whoever shares the mailbox gets no
+    second copy. Repeating it changes nothing more.
+
+    Raises:
+        NotFound: As `read_token`.
+    """
+    stop = read_token(desk, token)
+    with desk.store.look() as view:
+        found = view.gather([stop.person], Channel(stop.channel))
+    if not found or found[0].record.erasing:
+        return stop
+    block = Block("unsubscribe", "purpose", stop.purpose)
+    standing = found[0].record.standings.get(f"{stop.purpose}|{stop.channel}")
+    withdrawn = (
+        standing is not None
+        and standing.deny is not None
+        and (standing.grant is None or standing.deny.at >= standing.grant.at)
+    )
+    if not withdrawn:
+        choice = Choice(ConsentStatus.WITHDRAWN, stop.purpose, (stop.channel,), method="one_click")
+        record_choice(desk, stop.person, choice, Actor(Role.PERSON, stop.person.hex()))
+    contact = found[0].contact
+    if contact is not None:
+        actor = Actor(Role.PERSON, stop.person.hex())
+        suppress_point(
+            desk, Channel(stop.channel), contact.bi, contact.sup, block, "one_click", actor
+        )
+    return stop

@@ -1,0 +1,143 @@
+"""What a use case is handed: the record, the vault, the scribe, the gate's house. One per workspace."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from troth import crypto
+from troth.kernel import gate
+from troth.kernel.events import Payload, public_entry
+from troth.kernel.facts import Facts, House
+from troth.kernel.house import read_house
+from troth.kernel.scribe import Scribe
+from troth.kernel.vault import Vault, lp, search_mac
+from troth.ports import Randomness, RestrictionJournal, StaffPolicy, Store, View
+from troth.terms import (
+    NO_HEAD,
+    Actor,
+    Channel,
+    Claim,
+    ContactPoint,
+    Gathered,
+    Head,
+    Instant,
+    PersonId,
+    Prepared,
+    PurposeKind,
+    Refusal,
+    Role,
+    UseRequest,
+    zulu,
+)
+
+SYSTEM = Actor(Role.SYSTEM, "troth")
+ASK_ONCE = "ask_once"
+EXTERNAL = "people.external"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts every use case needs, chosen by `app` and passed down; holds no state of its own.
+
+    Attributes:
+        workspace: 16-byte id of the workspace.
+        journal: The restriction journal.
+        policy: The staff policy.
+    """
+
+    workspace: bytes
+    store: Store
+    vault: Vault
+    scribe: Scribe
+    journal: RestrictionJournal
+    policy: StaffPolicy
+    randomness: Randomness
+    _houses: dict[int, House] = field(default_factory=dict)
+
+    def house(self, view: View) -> House:
+        """Return the house as published at this view; read once per house version."""
+        house = self._houses.get(view.house_version)
+        if house is None:
+            house = read_house(view.house_version, view.published_all(""))
+            self._houses.clear()
+            self._houses[view.house_version] = house
+        return house
+
+    def claim(self, request: UseRequest, house: House) -> Claim | Refusal:
+        """Judge a claim once for a batch: house, then staff policy; no person is looked at."""
+        return gate.judge_claim(request, house, self.policy.claim(request))
+
+    def facts(
+        self, view: View, request: UseRequest, claim: Claim | Refusal, gathered: Gathered | None
+    ) -> Facts:
+        """Put together what `gate.decide` needs about one person of a batch."""
+        house = self.house(view)
+        purpose = house.purposes.get(request.purpose)
+        asks = purpose is not None and purpose.kind is PurposeKind.CONSENT_REQUEST
+        contact = gathered.contact if gathered else None
+        asked = bool(asks and contact and view.row(ASK_ONCE, contact.sup) is not None)
+        return Facts(request.person, request.at, claim, house, gathered, asked)
+
+    def person_key(self, external_id: str) -> bytes:
+        """Return the MAC under which an outside id is kept."""
+        secret = self.vault.keys.secret("bi")
+        return crypto.mac(secret, lp(b"external", external_id.encode()))[:16]
+
+    def find(self, view: View, external_id: str) -> PersonId | None:
+        """Return who has this outside id, without opening anything."""
+        raw = view.row(EXTERNAL, self.person_key(external_id))
+        return PersonId(raw) if raw else None
+
+    def contact(self, channel: Channel, normalised: str, normaliser: int) -> ContactPoint:
+        """Return both MACs of an address."""
+        keys = self.vault.keys
+        return ContactPoint(
+            channel,
+            search_mac(keys.secret("bi"), channel, normalised),
+            search_mac(keys.secret("sup"), channel, normalised),
+            normaliser,
+        )
+
+    def new_person(self) -> PersonId:
+        """Draw a fresh id; its key must be made before anything is written under it."""
+        return PersonId(self.randomness.take(16))
+
+    def house_event(self, view: View, payload: Payload, actor: Actor) -> list[Prepared]:
+        """Prepare one event of the house chain."""
+        return self.scribe.prepare(
+            self.scribe.house, self.head(view, self.scribe.house), [payload], actor, view.now
+        )
+
+    def head(self, view: View, person: PersonId) -> Head:
+        """Return the tip of a chain."""
+        found = view.gather([person], None)
+        return found[0].head if found else NO_HEAD
+
+    def record_house(self, payload: Payload, actor: Actor) -> None:
+        """Book one event of the house chain now, retrying while others write to it."""
+        while True:
+            with self.store.look() as view:
+                prepared = self.house_event(view, payload, actor)
+            with self.store.book() as tx:
+                if not tx.append(prepared):
+                    return
+
+    def record(
+        self, person: PersonId, payloads: Sequence[Payload], actor: Actor
+    ) -> list[Prepared]:
+        """Book events of one person's chain now, retrying while others write to it.
+
+        Raises:
+            Shredded: The person was erased.
+        """
+        while True:
+            with self.store.look() as view:
+                head = self.head(view, person)
+                prepared = self.scribe.prepare(person, head, payloads, actor, view.now)
+            with self.store.book() as tx:
+                if not tx.append(prepared):
+                    return prepared
+
+
+def public(statement: dict[str, str | int], at: Instant) -> bytes:
+    """Write a public leaf with its time."""
+    return public_entry({"at": zulu(at), **statement})

@@ -1,0 +1,130 @@
+"""The house as published: drafts' bytes in, the values decisions rest on out.
+
+Published names: `house` (troth.toml), `purpose:NAME`, `regime:NAME`, `calendar:NAME`,
+`notice:NAME@VERSION`, `registry:REGIME`, `waiver:REGIME`. Only published bytes count, never a file.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from troth.errors import InvalidInput
+from troth.kernel import regimes
+from troth.kernel.facts import House
+from troth.kernel.predicates import PREDICATES
+from troth.terms import (
+    Instant,
+    Published,
+    Purpose,
+    PurposeKind,
+    Registry,
+    from_zulu,
+)
+
+
+def parse_toml(name: str, raw: bytes) -> dict[str, Any]:
+    """Read a TOML draft; a broken one names file, place and remedy."""
+    try:
+        return tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise InvalidInput(f"{name}: {fault}", "correct the file, then run: troth check") from None
+
+
+def read_purpose(name: str, raw: bytes) -> Purpose:
+    """Read a purpose draft.
+
+    Raises:
+        InvalidInput: A key is missing, unknown or of the wrong kind; names file and key.
+    """
+    values = parse_toml(f"purposes/{name}.toml", raw)
+    unknown = values.keys() - set(Purpose.__slots__)
+    if unknown:
+        raise InvalidInput(f"purposes/{name}.toml: unknown key {min(unknown)}", "remove it")
+    try:
+        purpose = msgspec.convert(values, Purpose)
+    except msgspec.ValidationError as fault:
+        raise InvalidInput(f"purposes/{name}.toml: {fault}") from None
+    if purpose.name != name:
+        raise InvalidInput(f"purposes/{name}.toml names another purpose", "rename one of them")
+    return purpose
+
+
+def _newest(published: Iterable[Published], prefix: str) -> dict[str, Published]:
+    return {p.name.removeprefix(prefix): p for p in published if p.name.startswith(prefix)}
+
+
+def read_ruleset(published: Iterable[Published]) -> regimes.Ruleset:
+    """Load the published regimes and calendars."""
+    every = list(published)
+    files = {f"{n}.toml": p.data for n, p in _newest(every, "regime:").items()}
+    calendars = {f"{n}.toml": p.data for n, p in _newest(every, "calendar:").items()}
+    return regimes.load(files, calendars, PREDICATES)
+
+
+def read_house(version: int, published: Iterable[Published]) -> House:
+    """Build the house of one version from everything published, oldest first.
+
+    Costs some milliseconds; keep it per house version.
+
+    Raises:
+        InvalidInput: Nothing is published yet, or a published draft does not read.
+    """
+    every = list(published)
+    house = next((p for p in reversed(every) if p.name == "house"), None)
+    if house is None:
+        raise InvalidInput("nothing is published yet", "run: troth apply")
+    values = parse_toml("troth.toml", house.data)
+    party = values.get("house", {})
+    purposes = {name: read_purpose(name, p.data) for name, p in _newest(every, "purpose:").items()}
+    labels = frozenset(c for p in purposes.values() for c in p.categories)
+    return House(
+        version=version,
+        seat=party.get("seat", ""),
+        zone=party.get("zone", "UTC"),
+        purposes=purposes,
+        ruleset=read_ruleset(every),
+        labels=labels,
+        special=frozenset(values.get("special", {}).get("categories", ())),
+        levels=_levels(values.get("levels", {})),
+        caps=_caps(values.get("limits", {})),
+        registries=_registries(every),
+    )
+
+
+def _levels(table: Mapping[str, Iterable[str]]) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(table.get(str(k), ())) for k in range(6))
+
+
+def _caps(limits: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    count = limits.get("marketing_per_30_days")
+    return {PurposeKind.MARKETING: (int(count), 30)} if count is not None else {}
+
+
+def _registries(published: list[Published]) -> dict[str, Registry]:
+    out: dict[str, Registry] = {}
+    waivers = _newest(published, "waiver:")
+    files = _newest(published, "registry:")
+    for name in waivers.keys() | files.keys():
+        file = msgspec.json.decode(files[name].data) if name in files else {}
+        waiver = msgspec.json.decode(waivers[name].data) if name in waivers else {}
+        out[name] = Registry(
+            cleansed_at=_at(file.get("as_of")),
+            usable=bool(file.get("usable", False)) if file else False,
+            waived_from=_at(waiver.get("since")),
+            waived_until=_at(waiver.get("until")),
+            decision=waivers[name].label if name in waivers else "",
+        )
+    return out
+
+
+def _at(text: str | None) -> Instant:
+    return from_zulu(text) if text else Instant(0)
+
+
+def notice_labels(published: Iterable[Published]) -> frozenset[str]:
+    """Return `name@version` of every notice version ever published."""
+    return frozenset(
+        p.name.removeprefix("notice:") for p in published if p.name.startswith("notice:")
+    )

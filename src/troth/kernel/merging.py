@@ -1,0 +1,130 @@
+"""Two records become one: partial folds of one person, or two profiles of the same human being."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from troth.kernel.consent import (
+    CHANNELS,
+    LEVEL_KEY,
+    NOTHING_SAID,
+    PERSONALISE,
+    apply_level,
+    key,
+    latest_sends,
+    newest,
+    newest_relations,
+    note_level,
+    rank,
+    scope,
+    stands,
+    with_act,
+    withdrawn_categories,
+)
+from troth.terms import (
+    DENYING,
+    GRANTING,
+    Act,
+    ConsentStatus,
+    PersonRecord,
+    Purpose,
+    Standing,
+)
+
+
+def join(mine: PersonRecord, theirs: PersonRecord) -> PersonRecord:
+    """Join two partial folds of the same person: the fold of all their events together.
+
+    Flags that restrict are or-ed; facts such as residence stay as `mine` has them.
+    """
+    standings = dict(mine.standings)
+    for place, other in theirs.standings.items():
+        held = standings.get(place, NOTHING_SAID)
+        standings[place] = Standing(
+            newest(held.grant, other.grant),
+            newest(held.deny, other.deny),
+            newest(held.neutral, other.neutral),
+        )
+    channels = mine.sends.keys() | theirs.sends.keys()
+    sends = {c: latest_sends((*mine.sends.get(c, ()), *theirs.sends.get(c, ()))) for c in channels}
+    joined = replace(
+        mine,
+        standings={k: v for k, v in standings.items() if k != LEVEL_KEY},
+        relations=newest_relations((*mine.relations, *theirs.relations)),
+        sends=sends,
+        level=-1,
+        restricted=mine.restricted or theirs.restricted,
+        erasing=mine.erasing or theirs.erasing,
+    )
+    for side in (mine, theirs):
+        chosen = side.standings.get(LEVEL_KEY, NOTHING_SAID).neutral
+        if chosen is not None:
+            joined = note_level(joined, chosen)
+    return joined
+
+
+def merge(
+    mine: PersonRecord, theirs: PersonRecord, *, purposes: Mapping[str, Purpose], act: Act
+) -> PersonRecord:
+    """Merge two profiles into `mine`: the most restrictive of both, per purpose and channel.
+
+    Where either profile had said no, the merge itself counts as that no, from `act` on: a yes that
+    the other profile gave later does not survive it, a yes given after the merge does. To undo a
+    merge, fold both chains again without it.
+
+    Args:
+        mine: The profile that stays.
+        theirs: The profile that becomes its alias.
+        purposes: Every purpose published, by name.
+        act: Place and time of the merge event; its status is not read.
+    """
+    merged = _narrow_facts(join(mine, theirs), mine, theirs)
+    standings = dict(merged.standings)
+    for place, status in _closed(merged, (mine, theirs), purposes, act).items():
+        denial = replace(act, status=status, categories=(), until=0)
+        standings[place] = with_act(standings.get(place, NOTHING_SAID), denial)
+    merged = replace(merged, standings=standings)
+    levels = [side.level for side in (mine, theirs) if side.level >= 0]
+    return apply_level(merged, min(levels), act) if levels else merged
+
+
+def _closed(
+    merged: PersonRecord,
+    sides: tuple[PersonRecord, PersonRecord],
+    purposes: Mapping[str, Purpose],
+    act: Act,
+) -> dict[str, ConsentStatus]:
+    """Places the joined events would open although one profile stands denied there."""
+    closed = {}
+    for purpose in purposes.values():
+        for channel in (*sorted(CHANNELS), ""):
+            where = scope(purpose, channel, purposes)
+            denials = [
+                found[1]
+                for side in sides
+                if (found := stands(side, where, act.at))[1] and found[1].status in DENYING
+            ]
+            if denials and stands(merged, where, act.at)[0] in GRANTING:
+                closed[where.exact] = max(denials, key=rank).status
+    for side in sides:
+        for category in withdrawn_categories(side):
+            closed[key(PERSONALISE, f"#{category}")] = ConsentStatus.WITHDRAWN
+    return closed
+
+
+def _narrow_facts(joined: PersonRecord, mine: PersonRecord, theirs: PersonRecord) -> PersonRecord:
+    """Where the profiles' facts differ: unknown, and the younger; so the stricter applies."""
+    return replace(
+        joined,
+        residence=_agreed(mine.residence, theirs.residence),
+        zone=_agreed(mine.zone, theirs.zone),
+        language=mine.language or theirs.language,
+        subject=mine.subject if mine.subject == theirs.subject else "natural",
+        age="minor" if "minor" in (mine.age, theirs.age) else mine.age or theirs.age,
+        competent=mine.competent and theirs.competent,
+    )
+
+
+def _agreed(one: str, other: str) -> str:
+    if one and other and one != other:
+        return ""
+    return one or other

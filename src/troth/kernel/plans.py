@@ -1,0 +1,328 @@
+"""What follows from the house and the kind of use alone, worked out once for many people.
+
+A plan holds, bound and in order, every rule the person stage asks: those of the house itself and
+those of the regimes that apply. It knows nothing of anybody but a residence and a subject type.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from troth.kernel.claims import SILENT, claim_reasons, rules_ended
+from troth.kernel.consent import level_categories
+from troth.kernel.facts import Facts, House
+from troth.kernel.predicates import PREDICATES, GroundRule, Predicate, Timed, blocks_use, record_of
+from troth.kernel.reasons import CAUTIOUS, REMEDIES, house_reason
+from troth.kernel.regimes import Rule
+from troth.terms import (
+    DAY,
+    Action,
+    Block,
+    Channel,
+    Claim,
+    Mask,
+    PersonRecord,
+    PurposeKind,
+    Reason,
+    ReasonCode,
+    Refusal,
+    Registry,
+    Role,
+    UseRequest,
+)
+
+MARKETING: Final = frozenset({PurposeKind.MARKETING, PurposeKind.CONSENT_REQUEST})
+"""Kinds of message a person can be free of."""
+SHAPED_BY_LEVEL: Final = frozenset({PurposeKind.MARKETING, PurposeKind.PERSONALISE})
+"""Kinds under which categories are open only as far as the person's level goes."""
+
+BLOCK_CODES: Final[Mapping[str, ReasonCode]] = MappingProxyType(
+    {
+        "legal_hold": ReasonCode.RESTRICTED,
+        "minor": ReasonCode.MINOR,
+        "registry_block": ReasonCode.REGISTRY_BLOCK,
+        "objection": ReasonCode.OBJECTED,
+        "complaint": ReasonCode.SUPPRESSED_COMPLAINT,
+        "unsubscribe": ReasonCode.SUPPRESSED_UNSUBSCRIBE,
+        "hard_bounce": ReasonCode.SUPPRESSED_BOUNCE,
+    }
+)
+_BLOCKED_BY: Final[Mapping[PurposeKind, frozenset[str]]] = {
+    PurposeKind.MARKETING: frozenset(BLOCK_CODES),
+    PurposeKind.CONSENT_REQUEST: frozenset(BLOCK_CODES),
+    PurposeKind.PERSONALISE: frozenset({"legal_hold", "minor", "objection"}),
+    PurposeKind.SERVICE: frozenset({"legal_hold", "hard_bounce"}),
+    PurposeKind.OPERATIONS: frozenset({"legal_hold"}),
+}
+_REGISTRY_RULE: Final = "registry_cleansed_within"
+
+
+class Check(NamedTuple):
+    """One bound predicate, and what to say when it objects: per code the reasons of its rules."""
+
+    judge: Predicate
+    rules: tuple[Rule | None, ...]
+    channel: Channel | None
+    said: dict[ReasonCode, tuple[Reason, ...]]
+
+    def reasons(self, code: ReasonCode) -> tuple[Reason, ...]:
+        """The reasons for a code, one per rule that asks this predicate; made once."""
+        found = self.said.get(code)
+        if found is None:
+            made = [_rule_reason(rule, code, self.channel) for rule in self.rules]
+            found = self.said[code] = tuple(made)
+        return found
+
+
+class TimedCheck(NamedTuple):
+    """A check whose yes ends at a known moment."""
+
+    judge: Timed
+    check: Check
+
+
+class Plan:
+    """The person stage of one kind of use, for people of one residence and subject type.
+
+    Attributes:
+        masks: The claim last judged and its answer: the masks of what was asked, or its refusal.
+        house_rules: Rules of the house that can object to this kind of use, by rule id.
+        checks: Bound predicates of the regimes; `timed` those that also give an end.
+        waived: Registries that rest on an officer's decision at some time.
+        basis: What stands in for a legal ground where the kind needs none.
+    """
+
+    __slots__ = (
+        "basis",
+        "blocked_by",
+        "cap",
+        "checks",
+        "expired",
+        "house_rules",
+        "masks",
+        "obligations",
+        "purpose",
+        "ruleset",
+        "sends",
+        "timed",
+        "waived",
+    )
+
+    def __init__(self, request: UseRequest, house: House, record: PersonRecord) -> None:
+        """Bind the rules; after a claim the house objects to, only `masks` is of use."""
+        self.masks: tuple[Claim | None, Mapping[str, Mask] | Refusal] = (None, {})
+        if claim_reasons(request, house):
+            return
+        self.purpose = house.purposes[request.purpose]
+        kind = self.purpose.kind
+        self.ruleset = house.ruleset.digest
+        self.sends = request.action is Action.SEND
+        self.blocked_by = _BLOCKED_BY[kind]
+        self.cap = house.caps.get(kind)
+        self.basis = "ask_once" if kind is PurposeKind.CONSENT_REQUEST else ""
+        self.expired = kind not in SILENT and rules_ended(house, record.residence, request.at)
+        place = (kind, request.channel, record.residence, house.seat, request.at)
+        self.obligations = house.ruleset.content_obligations(*place) if self.sends else ()
+        rules = [
+            rule
+            for rule in house.ruleset.contact_rules(*place)
+            if rule.applies.subject in ("", record.subject)
+        ]
+        checks = _bound(rules, house, kind, request.channel)
+        self.checks = tuple(check for check in checks if not isinstance(check.judge, Timed))
+        self.timed = tuple(TimedCheck(c.judge, c) for c in checks if isinstance(c.judge, Timed))
+        self.waived = _waived(rules, house)
+        self.house_rules = _house_rules(request, self, {rule.predicate for rule in rules})
+
+
+def _waived(rules: list[Rule], house: House) -> tuple[Registry, ...]:
+    names = {str(r.params["registry"]) for r in rules if r.predicate == _REGISTRY_RULE}
+    found = [house.registries[name] for name in sorted(names & house.registries.keys())]
+    return tuple(registry for registry in found if registry.decision)
+
+
+def _bound(
+    rules: list[Rule], house: House, kind: PurposeKind, channel: Channel | None
+) -> list[Check]:
+    """Bind each distinct predicate once; what marketing needs is asked even if no file asks it."""
+    groups: dict[tuple[str, str], list[Rule | None]] = {}
+    for rule in rules:
+        groups.setdefault((rule.predicate, repr(rule.params)), []).append(rule)
+    checks = [
+        Check(_bind(group[0], house), tuple(group), channel, {}) for group in groups.values()
+    ]
+    asked = {name for name, _ in groups}
+    if kind is PurposeKind.MARKETING and "ground" not in asked:
+        checks.append(Check(GroundRule({"consent": True}), (None,), channel, {}))
+    if kind is PurposeKind.CONSENT_REQUEST and "ask_once" not in asked:
+        once = PREDICATES["ask_once"]({}, house.ruleset, None)
+        checks.append(Check(once, (None,), channel, {}))
+    return checks
+
+
+def _bind(rule: Rule | None, house: House) -> Predicate:
+    if rule is None:
+        return _unreadable
+    try:
+        return PREDICATES[rule.predicate](rule.params, house.ruleset, rule)
+    except Exception:  # noqa: BLE001 - a rule that cannot be read objects, it is not skipped
+        return _unreadable
+
+
+def _unreadable(_request: UseRequest, _facts: Facts) -> ReasonCode | None:
+    return ReasonCode.RULE_ERROR
+
+
+def _rule_reason(rule: Rule | None, code: ReasonCode, channel: Channel | None) -> Reason:
+    """Name the rule; a doubtful reading, applied by caution, says so in its remedy."""
+    if rule is None:
+        return house_reason(code)
+    remedy = rule.remedy if rule.remedy and code is rule.code else REMEDIES[code]
+    return Reason(code, rule.cited(code), remedy + CAUTIOUS * rule.cautious(channel))
+
+
+HouseRule = Callable[[UseRequest, PersonRecord, Facts, Plan], ReasonCode | None]
+
+
+def _merged(
+    _request: UseRequest, record: PersonRecord, _facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    return ReasonCode.UNKNOWN_PERSON if record.alias else None
+
+
+def _erasing(
+    _request: UseRequest, record: PersonRecord, _facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    return ReasonCode.ERASURE_PENDING if record.erasing else None
+
+
+def _restricted(
+    request: UseRequest, record: PersonRecord, _facts: Facts, plan: Plan
+) -> ReasonCode | None:
+    if record.restricted and _stored_only(request, plan):
+        return ReasonCode.RESTRICTED
+    return None
+
+
+def _stored_only(request: UseRequest, plan: Plan) -> bool:
+    """Restricted data is stored, shown to the person, written to them about, nothing else."""
+    if request.actor.role is Role.PERSON:
+        return False
+    return not (plan.sends and plan.purpose.kind is PurposeKind.SERVICE)
+
+
+def _minor(
+    _request: UseRequest, record: PersonRecord, _facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    return ReasonCode.MINOR if record.age == "minor" and not record.competent else None
+
+
+def _address(
+    request: UseRequest, _record: PersonRecord, facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    contact = facts.gathered.contact if facts.gathered else None
+    if contact is None or contact.channel is not request.channel:
+        return ReasonCode.FACT_MISSING
+    return None
+
+
+def _level(
+    _request: UseRequest, record: PersonRecord, _facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    return None if record.level else ReasonCode.LEVEL_ZERO
+
+
+def _agreed(
+    request: UseRequest, record: PersonRecord, facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    agreed = level_categories(record, facts.house, request.at, request.channel or "")
+    return None if request.categories <= agreed else ReasonCode.CATEGORY_NOT_AGREED
+
+
+def _none_agreed(
+    _request: UseRequest, _record: PersonRecord, _facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    return ReasonCode.CATEGORY_NOT_AGREED
+
+
+def _capped(
+    request: UseRequest, record: PersonRecord, _facts: Facts, plan: Plan
+) -> ReasonCode | None:
+    if not record.sends or plan.cap is None:
+        return None
+    allowed, days = plan.cap
+    since = request.at - days * DAY
+    sent = sum([since < at <= request.at for sends in record.sends.values() for at in sends])
+    return ReasonCode.FREQUENCY_CAP if sent >= allowed else None
+
+
+def _house_rules(
+    request: UseRequest, plan: Plan, asked: set[str]
+) -> tuple[tuple[str, HouseRule], ...]:
+    """Rules of the house that can object to this kind of use; the others are not asked."""
+    kind = plan.purpose.kind
+    rules: list[tuple[str, HouseRule]] = [
+        ("house.merged", _merged),
+        ("house.erasure", _erasing),
+        ("house.restriction", _restricted),
+    ]
+    if plan.sends:
+        rules.append(("house.address", _address))
+    if kind in MARKETING:
+        rules.append(("house.level", _level))
+        if "competent_person" not in asked:
+            rules.append(("house.minor", _minor))
+        if plan.sends and plan.cap is not None:
+            rules.append(("house.frequency", _capped))
+    if request.categories and kind in SHAPED_BY_LEVEL:
+        rules.append(("house.categories", _agreed))
+    elif request.categories and kind is PurposeKind.CONSENT_REQUEST:
+        rules.append(("house.categories", _none_agreed))
+    return tuple(rules)
+
+
+def objections(request: UseRequest, facts: Facts, plan: Plan) -> list[Reason]:
+    """Collect every objection but those of timed checks; a rule that fails objects."""
+    record = record_of(facts)
+    reasons: list[Reason] = []
+    for name, rule in plan.house_rules:
+        try:
+            code = rule(request, record, facts, plan)
+        except Exception:  # noqa: BLE001 - an error in a rule is a no, never a skip
+            code = ReasonCode.RULE_ERROR
+        if code is not None:
+            reasons.append(house_reason(code, name))
+    if facts.gathered and facts.gathered.blocks:
+        reasons += [house_reason(c, "house.suppression") for c in _blocked(request, facts, plan)]
+    for check in plan.checks:
+        try:
+            code = check.judge(request, facts)
+        except Exception:  # noqa: BLE001 - an error in a rule is a no, never a skip
+            code = ReasonCode.RULE_ERROR
+        if code is not None:
+            reasons += check.reasons(code)
+    if plan.expired:
+        reasons.append(house_reason(ReasonCode.RULE_FILE_EXPIRED))
+    return reasons
+
+
+def _blocked(request: UseRequest, facts: Facts, plan: Plan) -> list[ReasonCode]:
+    codes = []
+    for block in facts.gathered.blocks if facts.gathered else ():
+        try:
+            if _blocks(block, request, facts, plan):
+                codes.append(BLOCK_CODES[block.reason])
+        except Exception:  # noqa: BLE001 - a suppression nobody can read still suppresses
+            codes.append(ReasonCode.RULE_ERROR)
+    return codes
+
+
+def _blocks(block: Block, request: UseRequest, facts: Facts, plan: Plan) -> bool:
+    if block.reason == "hard_bounce" and not plan.sends:
+        return False
+    if block.reason == "legal_hold" and not _stored_only(request, plan):
+        return False
+    known = block.reason in BLOCK_CODES
+    if known and block.reason not in plan.blocked_by:
+        return False
+    return blocks_use(block, request, facts.house)
