@@ -35,7 +35,7 @@ def _answers(buffer, *, body):
     answers = []
     while True:
         if body:
-            head, found, rest = (b"\r\n" + buffer).partition(b"\r\n.\r\n")
+            _, found, rest = (b"\r\n" + buffer).partition(b"\r\n.\r\n")
             if not found:
                 return b"".join(answers), buffer, True
             answers.append(b"250 2.0.0 taken\r\n")

@@ -257,6 +257,10 @@ class Transaction(View, Protocol):
         """Delete sealed rows of these fields (`x/` for all scopes below); return how many."""
         ...
 
+    def drop_row(self, person: PersonId, field: str, row: int) -> None:
+        """Delete one sealed row; there being none is fine."""
+        ...
+
     def drop_person(self, person: PersonId) -> dict[str, int]:
         """Delete everything but head, bodies' places and fence; return counts per kind."""
         ...
@@ -287,6 +291,10 @@ class Transaction(View, Protocol):
 
     def lease(self, kind: str, until: Instant, limit: int) -> list[Job]:
         """Take ready or expired jobs; each lease raises the job's fence."""
+        ...
+
+    def seize(self, kind: str, keys: Sequence[str], until: Instant) -> list[Job]:
+        """Take leased jobs by key whatever their lease: their worker is known to be dead."""
         ...
 
     def finish(self, jobs: Sequence[tuple[Job, str]]) -> None:

@@ -1,12 +1,21 @@
+import contextlib
+import datetime as dt
+import ipaddress
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from troth.adapters.inbox import Inbox
 from troth.adapters.smtp import HandoverJournal, Outgoing, SmtpTransport
@@ -45,11 +54,8 @@ class Relay:
                 return
             self.connections += 1
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with sock, sock.makefile("rwb") as wire:
-                try:
-                    self._talk(wire)
-                except (OSError, EOFError):
-                    continue
+            with contextlib.suppress(OSError, EOFError), sock, sock.makefile("rwb") as wire:
+                self._talk(wire)
 
     def _answer(self, wire, stage, normal):
         n = self.counts[stage] = self.counts.get(stage, 0) + 1
@@ -310,6 +316,85 @@ def test_a_login_never_goes_in_clear():
     with pytest.raises(InvalidInput):
         SmtpTransport("127.0.0.1", 25, "none", "user", "secret")
     assert "secret" not in repr(SmtpTransport("127.0.0.1", 25, "tls", "user", "secret"))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Make a certificate for this machine: (server context, client context trusting only it)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "relay.example")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "relay.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(path)
+    return server, ssl.create_default_context(cafile=path)
+
+
+class Login:
+    """An aiosmtpd handler and authenticator for one user."""
+
+    def __init__(self):
+        self.taken = []
+
+    async def handle_DATA(self, server, session, envelope):
+        self.taken.append((session.authenticated, envelope.content))
+        return "250 taken"
+
+    def __call__(self, server, session, envelope, mechanism, data):
+        right = data.login == b"user" and data.password == b"secret"
+        return AuthResult(success=right, handled=right)
+
+
+@pytest.fixture
+def secure(certificate):
+    """Start a relay of aiosmtpd that wants STARTTLS and a login: (handler, port)."""
+    login = Login()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    relay = Controller(
+        login, hostname="127.0.0.1", port=port, tls_context=certificate[0],
+        require_starttls=True, authenticator=login, auth_required=True, auth_require_tls=True,
+    )  # fmt: skip
+    relay.start()
+    yield login, port
+    relay.stop()
+
+
+def test_mail_goes_over_starttls_after_a_login(secure, certificate, journal):
+    login, port = secure
+    sending = SmtpTransport("127.0.0.1", port, "starttls", "user", "secret", certificate[1])
+    outcomes = list(sending.hand_over(letters(3), yes, journal))
+    assert states(outcomes) == [("handed", 250)] * 3
+    assert login.taken == [(True, DATA)] * 3
+
+
+def test_a_wrong_login_or_an_unknown_certificate_sends_nothing(secure, certificate, journal, kept):
+    login, port = secure
+    for sending in (
+        SmtpTransport("127.0.0.1", port, "starttls", "user", "wrong", certificate[1]),
+        SmtpTransport("127.0.0.1", port, "starttls", "user", "secret"),
+        SmtpTransport("127.0.0.1", port, "tls", "user", "secret", timeout_s=2),
+    ):
+        with pytest.raises(Unavailable):
+            list(sending.hand_over(letters(1), yes, journal))
+    assert login.taken == []
+    assert kept() == {}
 
 
 @pytest.mark.parametrize(

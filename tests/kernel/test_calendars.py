@@ -1,5 +1,6 @@
 """Days, months, hours and windows are counted as the field page counts them."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import troth
 from troth.errors import InvalidInput
+from troth.kernel import calendars
 from troth.kernel.calendars import (
     CLOSED,
     MINUTE,
@@ -351,9 +353,9 @@ CHANGES = ["2026-03-29T00:00:00+00:00", "2026-10-25T00:00:00+00:00", "2026-04-04
 
 
 @settings(max_examples=40, deadline=None)
-@example(CHANGES[0], -30, (0, 150), CLOSED, ("Europe/Berlin",))
+@example(CHANGES[0], -30, (0, 150), (0, 150), ("Europe/Berlin",))
 @example(CHANGES[1], 45, (150, 240), (150, 240), ("Europe/Berlin",))
-@example(CHANGES[1], -30, (0, 150), CLOSED, ("Europe/Berlin",))
+@example(CHANGES[1], -30, (0, 150), (0, 150), ("Europe/Berlin",))
 @given(
     st.sampled_from(CHANGES),
     st.integers(-1440, 1440),
@@ -403,6 +405,30 @@ def test_a_remembered_answer_is_the_fresh_answer(seconds):
         assert window_end(window, (JOHANNESBURG,), when) == window_end(
             quiet(), (JOHANNESBURG,), when
         )
+
+
+def test_times_of_day_reach_to_the_last_minute_and_to_midnight():
+    assert parse_window({"sun": ["08:59", "24:00"]}, NO_HOLIDAYS).sun == (539, 1440)
+    assert parse_window({"sat": ["00:00", "23:59"]}, NO_HOLIDAYS).sat == (0, 1439)
+
+
+@pytest.mark.parametrize(("closed", "found"), [(30, True), (31, False)])
+def test_the_next_opening_is_looked_for_a_month_ahead(closed, found):
+    first = d("2026-03-01")
+    shut = {first + timedelta(days=n): "shut" for n in range(closed)}
+    calendar = replace(CALENDARS["ZA"], days=shut)
+    always = {day: ["08:00", "20:00"] for day in ("mon_fri", "sat", "sun")}
+    window = parse_window(always, calendar)
+    opens = next_open(window, ("UTC",), at("2026-03-01T10:00:00+00:00"))
+    assert opens == (at("2026-03-31T08:00:00+00:00") if found else 0)
+
+
+def test_a_full_memory_is_emptied_and_answers_stay_right(monkeypatch):
+    monkeypatch.setattr(calendars, "_CACHE_LIMIT", 3)
+    window, start = quiet(), at("2026-11-23T19:50:00+02:00")
+    ends = [window_end(window, (JOHANNESBURG,), Instant(start + n * MINUTE)) for n in range(20)]
+    assert ends == [at("2026-11-23T20:00:00+02:00")] * 10 + [0] * 10
+    assert len(window._known[JOHANNESBURG,]) <= 3
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Rules are dated data: refused when they could mislead, hashed, and the strictest wins."""
 
+import hashlib
 import itertools
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -13,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from troth.errors import InvalidInput, NotFound
+from troth.kernel import regimes
 from troth.kernel.calendars import MINUTE, day_begins
 from troth.kernel.gate import decide
 from troth.kernel.regimes import Example, Rule, Ruleset, load
@@ -276,6 +279,15 @@ def test_a_remembered_choice_is_the_fresh_choice(days, kind, channel, residence)
         assert fresh.content_obligations(*args) == again.content_obligations(*args)
 
 
+def test_a_full_memory_is_emptied_and_answers_stay_right(monkeypatch):
+    monkeypatch.setattr(regimes, "_MEMORY", 2)
+    small = replace(RULES, _chosen={})
+    for residence in ("ZA", "DE", "FR", "", "ZA"):
+        args = (PurposeKind.MARKETING, Channel.EMAIL, residence, "ZA", NOON)
+        assert small.contact_rules(*args) == RULES.contact_rules(*args)
+        assert len(small._chosen) <= 2
+
+
 def test_a_proposal_never_changes_a_decision():
     text = FILES["eu.toml"].decode()
     planted = text + (
@@ -366,6 +378,9 @@ def test_a_question_about_the_wrong_kind_of_rule_is_refused():
         RULES.due("ZA-7", NOON)
     with pytest.raises(InvalidInput, match="ZA-7 does not judge"):
         RULES.reached("ZA-7", 1, NOON)
+    for rule_id, value in (("M-4", "30"), ("M-5", 550)):
+        with pytest.raises(InvalidInput, match=f"{rule_id} does not judge"):
+            RULES.reached(rule_id, value, NOON)
     with pytest.raises(NotFound, match="no rule ZA-99"):
         RULES.due("ZA-99", NOON)
 
@@ -385,11 +400,22 @@ def test_business_days_of_a_rule_use_the_named_calendar_and_its_narrower_one():
     assert by_seat.due("T-1", NOON, "CA-ON")
 
 
+def test_a_rule_in_calendar_days_is_due_when_the_local_day_is_over_and_never_rolls():
+    file = _file(
+        _body("T-1", "deadline", "calendar_days", "params = { count = 45, extension = 45 }")
+    )
+    ruleset = load({"test.toml": file}, {}, PREDICATES)
+    letter = at("2026-01-10T09:00:00+00:00")
+    assert ruleset.due("T-1", letter) == (at("2026-02-25T00:00:00+00:00"),) * 2
+    assert ruleset.extended("T-1", letter) == (at("2026-04-11T00:00:00+00:00"),) * 2
+
+
 def test_the_age_is_the_highest_any_applying_rule_asks():
     assert RULES.adult_years("ZA", "ZA", NOON) == 18
     assert RULES.adult_years("DE", "DE", NOON) == 16
     assert RULES.adult_years("DE", "ZA", NOON) == 18
     assert RULES.adult_years("", "DE", NOON) == 18
+    assert replace(RULES, rules=(), _chosen={}).adult_years("ZA", "ZA", NOON) == 0
     child = rule("EU-4")
     lowered = changed(child, params={"under_years": 16, "states": {"FR": 15}})
     assert lowered.adult_years("FR", "FR", NOON) == 15
@@ -437,14 +463,22 @@ def test_a_regime_has_ended_when_its_file_or_all_its_rules_have():
 def test_versions_of_one_id_follow_each_other():
     body = _body("T-1", "prohibition", "no_objection", 'code = "objected"')
     older = body.replace("status", "valid_to = 2026-11-22\nstatus")
-    newer = body.replace("valid_from = 2020-01-01", "valid_from = 2026-11-23").replace(
-        "A rule", "B"
+    newer = (
+        body.replace("valid_from = 2020-01-01", "valid_from = 2026-11-23")
+        .replace("A rule", "B")
+        .replace("status", "valid_to = 2027-12-31\nstatus")
     )
-    ruleset = load({"t.toml": _file(older, newer)}, {}, PREDICATES)
-    turn = at("2026-11-23T00:00:00+00:00")
-    assert ruleset.rule("T-1", Instant(turn - 1)).title == "A rule"
-    assert ruleset.rule("T-1", turn).title == "B"
-    assert len(ruleset.contact_rules(PurposeKind.MARKETING, None, "ZA", "ZA", turn)) == 1
+    newest = body.replace("valid_from = 2020-01-01", "valid_from = 2028-01-01").replace(
+        "A rule", "C"
+    )
+    ruleset = load({"t.toml": _file(newest, newer, older)}, {}, PREDICATES)
+    for turn, before, after in (("2026-11-23", "A rule", "B"), ("2028-01-01", "B", "C")):
+        when = at(f"{turn}T00:00:00+00:00")
+        assert ruleset.rule("T-1", Instant(when - 1)).title == before
+        assert ruleset.rule("T-1", when).title == after
+        found = ruleset.contact_rules(PurposeKind.MARKETING, None, "ZA", "ZA", when)
+        assert [r.title for r in found] == [after]
+    assert ruleset.rule("T-1", at("2019-12-31T00:00:00+00:00")).title == "C"
 
 
 # --- the hash ------------------------------------------------------------------------------
@@ -478,7 +512,12 @@ def test_the_digest_is_of_names_and_bytes_and_nothing_else():
     again = load({"t.toml": body}, dict(reversed(CALENDARS.items())), PREDICATES)
     renamed = load({"u.toml": body}, CALENDARS, PREDICATES)
     assert one.digest == again.digest != renamed.digest
-    assert len(one.digest) == 64
+    parts = [(f"calendars/{name}", raw) for name, raw in sorted(CALENDARS.items())]
+    whole = hashlib.sha256()
+    for name, raw in [*parts, ("regimes/t.toml", body)]:
+        for part in (name.encode(), raw):
+            whole.update(struct.pack(">Q", len(part)) + part)
+    assert one.digest == whole.hexdigest()
     assert RULES.label == "regimes@2026.11.1"
 
 
@@ -540,7 +579,7 @@ REFUSED = [
     ("unknown stage", PROHIBITION, "status", 'stage = "late"\nstatus', "unknown stage"),
     ("unknown purpose", PROHIBITION, "{ residence", '{ purpose = "fun", residence', "purpose"),
     ("unknown subject", PROHIBITION, "{ residence", '{ subject = "cat", residence', "subject"),
-    ("unknown applies", PROHIBITION, "{ residence", "{ hair = 1, residence", "applies"),
+    ("unknown applies", PROHIBITION, "{ residence", "{ hair = 1, residence", "key hair"),
     ("applies to nobody", PROHIBITION, 'residence = ["*"]', "residence = []", "nobody"),
     ("missing id", PROHIBITION, 'id = "T-1"\n', "", "without id"),
     ("missing title", PROHIBITION, 'title = "A rule"\n', "", "no title"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from troth.errors import InvalidInput, NotFound
+from troth.kernel.events import canonical
 
 _FENCE = "+++"
 
@@ -44,12 +45,22 @@ def _name(file: Traversable) -> str:
 
 
 def _notice(path: Path) -> dict[str, bytes]:
+    """Return one draft per version: its words and whether it must be agreed to anew."""
     head, body = split_notice(path.name, path.read_text("utf-8"))
+    name = head.get("name", path.stem)
     out = {}
     for version in head.get("versions", [{"number": head.get("version", 1)}]):
         file = version.get("file")
-        text = body if file is None else _earlier(path, file)
-        out[f"notice:{head.get('name', path.stem)}@{version['number']}"] = text.encode()
+        number = int(version["number"])
+        draft = {
+            "name": name,
+            "version": number,
+            "material": bool(version.get("material", False)),
+            "language": head.get("language", "en"),
+            "title": head.get("title", name),
+            "text": body if file is None else _earlier(path, file),
+        }
+        out[f"notice:{name}@{number}"] = canonical(draft)
     return out
 
 

@@ -308,7 +308,7 @@ class SmtpTransport:
 
     def connect(self) -> _Session:
         """Connect, greet, secure and log in, or raise `Unavailable`."""
-        context = self.context or ssl.create_default_context()
+        context = None if self.security == "none" else self._context()
         smtp: smtplib.SMTP | None = None
         try:
             if self.security == "tls":
@@ -323,7 +323,7 @@ class SmtpTransport:
                 smtp.ehlo_or_helo_if_needed()
             if self.user:
                 smtp.login(self.user, self.password)
-        except (OSError, smtplib.SMTPException):
+        except (OSError, ValueError, smtplib.SMTPException):
             if smtp is not None:
                 smtp.close()
             raise Unavailable(
@@ -332,6 +332,9 @@ class SmtpTransport:
                 retry_after_s=60,
             ) from None
         return _Session(smtp)
+
+    def _context(self) -> ssl.SSLContext:
+        return self.context or ssl.create_default_context()
 
 
 class _Handover:

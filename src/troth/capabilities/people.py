@@ -72,6 +72,7 @@ def import_customers(
     desk: Desk,
     batches: Iterable[Batch[list[CustomerRow]]],
     digest: bytes,
+    brand: str = "",
     progress: Progress = lambda _done: None,
 ) -> ImportReport:
     """Take in customers; repeatable, and resumable at the last booked batch.
@@ -82,12 +83,13 @@ def import_customers(
         desk: The workspace.
         batches: From `Source.batches(done_before(...))`.
         digest: SHA-256 of the file, its identity for resuming.
+        brand: Whose customers they are: the brand a sale in the file was made by.
         progress: Told after each booked batch.
     """
     report = ImportReport()
     for batch in batches:
         report.add(batch)
-        _take_customers(desk, batch, digest, report)
+        _take_customers(desk, batch, digest, brand, report)
         progress(batch.done)
     desk.record_house(
         events.ImportFinished("customers", digest.hex(), dict(sorted(report.outcomes.items()))),
@@ -97,14 +99,20 @@ def import_customers(
 
 
 def _take_customers(
-    desk: Desk, batch: Batch[list[CustomerRow]], digest: bytes, report: ImportReport
+    desk: Desk,
+    batch: Batch[list[CustomerRow]],
+    digest: bytes,
+    brand: str,
+    report: ImportReport,
 ) -> None:
     for start in range(0, max(1, len(batch.rows)), BOOK_PEOPLE):
         part = batch.rows[start : start + BOOK_PEOPLE]
         last = start + BOOK_PEOPLE >= len(batch.rows)
         while True:
             with desk.store.look() as view:
-                new = [n for row in part if (n := _read_row(desk, view, row, digest, report))]
+                new = [
+                    n for row in part if (n := _read_row(desk, view, row, digest, brand, report))
+                ]
                 now, version = view.now, view.house_version
             desk.vault.keys.make([(n.person, "", 1) for n in new])
             prepared = {
@@ -127,8 +135,8 @@ def _outside(desk: Desk, row: CustomerRow) -> bytes:
     return desk.person_key(row.external_id or f"email:{row.email.lower()}")
 
 
-def _read_row(
-    desk: Desk, view: View, row: CustomerRow, digest: bytes, report: ImportReport
+def _read_row(  # noqa: PLR0913 - a row and where it comes from
+    desk: Desk, view: View, row: CustomerRow, digest: bytes, brand: str, report: ImportReport
 ) -> _New | None:
     if view.row(EXTERNAL, _outside(desk, row)) is not None:
         report.outcomes["known"] += 1
@@ -158,7 +166,7 @@ def _read_row(
     new.values |= {name: text for name, text in values.items() if text}
     new.payloads.append(events.ValuesSealed(dict.fromkeys(sorted(new.values), 1), source))
     if row.relation_kind and row.relation_at is not None:
-        new.payloads.append(_relation(row, source))
+        new.payloads.append(_relation(row, brand, source))
     return new
 
 
@@ -169,11 +177,12 @@ def _age(birth_year: int | None, now: Instant) -> str | None:
     return "adult" if moment(now).year - birth_year > ADULT_YEARS else "minor"
 
 
-def _relation(row: CustomerRow, source: str) -> events.RelationRecorded:
+def _relation(row: CustomerRow, brand: str, source: str) -> events.RelationRecorded:
     return events.RelationRecorded(
         kind=row.relation_kind,
         occurred_at=zulu(row.relation_at or Instant(0)),
         source=source,
+        brand=brand or None,
         goods=row.relation_goods or None,
         collected=row.details_from_sale,
         objection_offered=row.objection_offered,
@@ -244,6 +253,7 @@ def import_events(
     batches: Iterable[Batch[EventColumns]],
     digest: bytes,
     sensitive: frozenset[str] = frozenset(),
+    brand: str = "",
     progress: Progress = lambda _done: None,
 ) -> ImportReport:
     """Take in behaviour: sealed into chunks, one event per person and flush; resumable.
@@ -256,6 +266,7 @@ def import_events(
         batches: From `Source.batches(done_before(...))`.
         digest: SHA-256 of the file.
         sensitive: Items kept apart under their own scope, which no marketing purpose opens.
+        brand: The brand that sold.
         progress: Told after each batch read.
     """
     report = ImportReport()
@@ -269,10 +280,10 @@ def import_events(
         done = batch.done
         progress(done)
         if done - flushed >= FLUSH_EVENTS:
-            _flush(desk, waiting, digest, done)
+            _flush(desk, waiting, digest, brand, done)
             waiting, flushed = {}, done
     if done > flushed:
-        _flush(desk, waiting, digest, done)
+        _flush(desk, waiting, digest, brand, done)
     desk.record_house(
         events.ImportFinished("events", digest.hex(), dict(sorted(report.outcomes.items()))),
         SYSTEM,
@@ -340,14 +351,18 @@ def quarter_scope(category: str, at: int) -> str:
 
 
 def _flush(
-    desk: Desk, waiting: dict[PersonId, dict[str, _Pending]], digest: bytes, done: int
+    desk: Desk,
+    waiting: dict[PersonId, dict[str, _Pending]],
+    digest: bytes,
+    brand: str,
+    done: int,
 ) -> None:
     """Book what waits; a mark per person makes a flush that was cut off repeatable."""
     people = list(waiting)
     flush = b"part" + digest + done.to_bytes(8, "big")
     for start in range(0, len(people), BOOK_PEOPLE):
         part = {p: waiting[p] for p in people[start : start + BOOK_PEOPLE]}
-        _flush_part(desk, part, digest, flush)
+        _flush_part(desk, part, digest, brand, flush)
     with desk.store.book() as tx:
         tx.put_row(PROGRESS, b"events" + digest, str(done).encode())
         for key, _ in tx.rows(PROGRESS, flush, b"", len(people)):
@@ -358,6 +373,7 @@ def _flush_part(
     desk: Desk,
     waiting: Mapping[PersonId, Mapping[str, _Pending]],
     digest: bytes,
+    brand: str,
     flush: bytes,
 ) -> None:
     left = dict(waiting)
@@ -369,7 +385,7 @@ def _flush_part(
             written = _seal_parts(desk, view, left, now)
         prepared: list[Prepared] = []
         for person, rows in written.items():
-            payloads = _behaviour_events(left[person], rows, digest)
+            payloads = _behaviour_events(left[person], rows, digest, brand)
             prepared += desk.scribe.prepare(person, heads[person].head, payloads, SYSTEM, now)
         with desk.store.book() as tx:
             moved = tx.append(prepared)
@@ -476,7 +492,7 @@ def _chunk(pending: _Pending, order: list[int]) -> vault.Chunk:
 
 
 def _behaviour_events(
-    scopes: Mapping[str, _Pending], rows: list[Sealed], digest: bytes
+    scopes: Mapping[str, _Pending], rows: list[Sealed], digest: bytes, brand: str
 ) -> list[events.Payload]:
     every = [at for pending in scopes.values() for at in pending.at]
     kinds = sorted({kind for pending in scopes.values() for kind in pending.kind})
@@ -503,6 +519,7 @@ def _behaviour_events(
                 kind="sale",
                 occurred_at=zulu(Instant(max(bought))),
                 source=f"import {digest.hex()[:12]}",
+                brand=brand or None,
                 goods="household",
             )
         )

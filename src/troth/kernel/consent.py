@@ -358,7 +358,7 @@ def proven(record: PersonRecord, purpose: Purpose, grant: Act, at: Instant) -> b
     """Tell whether a grant counts: made by then, confirmed if need be, by somebody of age."""
     if purpose.double_opt_in and not grant.confirmed:
         return False
-    if record.age == "minor" and grant.by not in _GUARDIANS:
+    if record.age == "minor" and record.subject != "juristic" and grant.by not in _GUARDIANS:
         return False
     return grant.at <= at
 

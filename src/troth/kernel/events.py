@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from troth.errors import EvidenceBroken, InvalidInput
-from troth.kernel.proof import b64
+from troth.kernel.proof import HASH_BYTES, b64, unb64
 from troth.terms import (
     PERSON_BYTES,
     ConsentStatus,
@@ -39,7 +39,10 @@ def canonical(value: Mapping[str, Any]) -> bytes:
         InvalidInput: A float, a number beyond 2^53, a key that is not ASCII, or a type without a
             canonical spelling.
     """
-    return _encoder.encode(_clean(value))
+    try:
+        return _encoder.encode(_clean(value))
+    except UnicodeEncodeError:
+        raise InvalidInput("a text in an event holds half a character") from None
 
 
 def _clean(value: Any) -> Any:  # noqa: ANN401, PLR0911 - one arm per JSON kind
@@ -95,6 +98,7 @@ class Payload:
         return self.TYPE
 
 
+_NO_FAMILY: tuple[type[Any] | None, Mapping[str, Any]] = (None, {})
 _P = TypeVar("_P", bound=type[Payload])
 FAMILIES: dict[str, tuple[type[Any], Mapping[str, Any]]] = {}
 """Permanent tag → (payload class, fields the tag itself fixes)."""
@@ -310,13 +314,18 @@ class MessageBooked(Payload):
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome(Payload):
-    """What became of a booked message; its tag is `message.` and the state."""
+    """What became of a booked message; its tag is `message.` and the state.
+
+    Attributes:
+        channel: Where the message counts against how often the person may be written to.
+    """
 
     TYPE = "message"
     state: str
     ref: str
     reply: int | None = None
     reasons: tuple[dict[str, str], ...] | None = None
+    channel: str | None = None
 
     @property
     def type(self) -> str:
@@ -475,6 +484,23 @@ _DEFAULTS: dict[type[Any], dict[str, object]] = {
     cls: {f.name: f.default for f in fields(cls)} for cls in _FIELDS
 }
 _FIXED = {cls: frozenset(fixed) for cls, fixed in FAMILIES.values()}
+_TIMES = {
+    cls: tuple(n for n in names if n in {"occurred_at", "until", "confirmed_at"})
+    for cls, names in _FIELDS.items()
+}
+
+
+def _require_place(n: object, prev: object) -> None:
+    """Require what every link of a chain has: a number from 1, the commitment before it."""
+    linked = isinstance(prev, str) and len(unb64(prev)) == (HASH_BYTES if n != 1 else 0)
+    if type(n) is not int or n < 1 or not linked:
+        raise InvalidInput("an event's number and the commitment before it do not fit")
+
+
+def _require_times(payload: Payload) -> None:
+    for name in _TIMES[type(payload)]:
+        if (text := getattr(payload, name)) is not None:
+            from_zulu(text)
 
 
 def encode(
@@ -491,9 +517,14 @@ def encode(
         actor: Role and keyed digest, never a name.
 
     Raises:
-        InvalidInput: A value has no canonical spelling.
+        InvalidInput: A value has no canonical spelling, a tag no family, or the place no chain:
+            what no reader would take back is never written.
     """
-    cls = type(payload)
+    cls, tag, link = type(payload), payload.type, b64(prev)
+    if FAMILIES.get(tag, _NO_FAMILY)[0] is not cls:
+        raise InvalidInput("an event is of no known type")
+    _require_place(n, link)
+    _require_times(payload)
     fixed = _FIXED[cls]
     value = {
         name: item
@@ -501,11 +532,11 @@ def encode(
         if name not in fixed and (item := getattr(payload, name)) is not None
     }
     value["v"] = VERSION
-    value["type"] = payload.type
+    value["type"] = tag
     value["at"] = zulu(at)
     value["psid"] = person.hex()
     value["n"] = n
-    value["prev"] = b64(prev)
+    value["prev"] = link
     value["actor"] = actor
     return canonical(value)
 
@@ -532,7 +563,9 @@ def decode(raw: bytes) -> Event:
     if body.keys() & fixed.keys():
         raise EvidenceBroken("an event repeats what its type says")
     try:
+        _require_place(value["n"], value["prev"])
         payload = msgspec.convert({**body, **fixed}, cls)
+        _require_times(payload)
         psid = bytes.fromhex(value["psid"])
         event = Event(
             PersonId(psid),
@@ -551,7 +584,7 @@ def decode(raw: bytes) -> Event:
 
 def _is_spelled(event: Event, value: Mapping[str, Any], raw: bytes) -> bool:
     """Encode what was read once more: unknown, doubled or misspelled fields show here."""
-    if type(event.n) is not int or type(event.actor) is not str or type(event.prev) is not str:
+    if type(event.actor) is not str:
         return False
     payload = event.payload
     cls = type(payload)

@@ -68,10 +68,13 @@ def _relation(
     return consent.apply_relation(record, relation)
 
 
-def _booked(
-    record: PersonRecord, payload: events.MessageBooked, at: Instant, _n: int
+def _outcome(
+    record: PersonRecord, payload: events.MessageOutcome, at: Instant, _n: int
 ) -> PersonRecord:
-    return consent.apply_send(record, payload.channel, at) if payload.basis else record
+    """Count what left, and what may have left, against the frequency cap."""
+    if payload.channel is None or payload.state not in ("handed", "unknown"):
+        return record
+    return consent.apply_send(record, payload.channel, at)
 
 
 _STEPS: dict[type[Any], Callable[[PersonRecord, Any, Instant, int], PersonRecord]] = {
@@ -79,7 +82,7 @@ _STEPS: dict[type[Any], Callable[[PersonRecord, Any, Instant, int], PersonRecord
     events.FactsRecorded: _facts,
     events.PersonCreated: lambda r, p, _at, _n: replace(r, subject=p.subject),
     events.RelationRecorded: _relation,
-    events.MessageBooked: _booked,
+    events.MessageOutcome: _outcome,
     events.ProcessingRestricted: lambda r, p, _at, _n: replace(r, restricted=p.restricted),
     events.PersonErasing: lambda r, _p, _at, _n: replace(r, erasing=True),
     events.PersonMerged: lambda r, p, _at, _n: r if p.keeps else replace(r, alias=p.other),
@@ -118,7 +121,8 @@ PROJECTIONS = {
         "person.created",
         "person.facts",
         "relation.recorded",
-        "message.booked",
+        "message.handed",
+        "message.unknown",
         "processing.restricted",
         "person.erasing",
         "person.merged",

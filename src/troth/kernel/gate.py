@@ -291,14 +291,13 @@ def allowed_categories(request: UseRequest, facts: Facts) -> frozenset[str]:
     purpose = facts.house.purposes.get(request.purpose)
     if purpose is None or isinstance(facts.claim, Refusal) or facts.gathered is None:
         return frozenset()
-    open_ = purpose.categories & facts.claim.categories.keys() & facts.house.labels
-    open_ -= facts.house.special
     if purpose.kind is PurposeKind.CONSENT_REQUEST:
         return frozenset()
+    house, record = facts.house, facts.gathered.record
+    may = (purpose.categories & house.labels) - house.special
     if purpose.kind in SHAPED_BY_LEVEL:
-        record = facts.gathered.record
-        open_ &= level_categories(record, facts.house, request.at, request.channel or "")
-    return open_
+        may &= level_categories(record, house, request.at, request.channel or "")
+    return may.intersection(facts.claim.categories)
 
 
 def inputs_digest(request: UseRequest, facts: Facts) -> str:

@@ -88,6 +88,7 @@ def read_house(version: int, published: Iterable[Published]) -> House:
         labels=labels,
         special=frozenset(values.get("special", {}).get("categories", ())),
         levels=_levels(values.get("levels", {})),
+        material=_material(every),
         caps=_caps(values.get("limits", {})),
         registries=_registries(every),
     )
@@ -95,6 +96,19 @@ def read_house(version: int, published: Iterable[Published]) -> House:
 
 def _levels(table: Mapping[str, Iterable[str]]) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(table.get(str(k), ())) for k in range(6))
+
+
+def _material(published: Iterable[Published]) -> dict[str, int]:
+    """Return per notice the oldest version that is still good: the newest material change."""
+    oldest: dict[str, int] = {}
+    for draft in published:
+        if draft.name.startswith("notice:"):
+            notice = msgspec.json.decode(draft.data)
+            name, version = notice["name"], notice["version"]
+            oldest.setdefault(name, 1)
+            if notice["material"]:
+                oldest[name] = max(oldest[name], version)
+    return oldest
 
 
 def _caps(limits: Mapping[str, int]) -> dict[str, tuple[int, int]]:

@@ -263,7 +263,7 @@ def receipt(extra: bytes, index: int, note: str, read: ReadTile) -> str:
 # What is published: paths of tiles and bundles
 
 _TILE_PATH = re.compile(
-    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?\Z"
+    r"tile/(entries|[1-5]?[0-9]|6[0-3])/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?\Z"
 )
 
 

@@ -105,9 +105,9 @@ def _closed(
             ]
             if denials and stands(merged, where, act.at)[0] in GRANTING:
                 closed[where.exact] = max(denials, key=rank).status
-    for side in sides:
-        for category in withdrawn_categories(side):
-            closed[key(PERSONALISE, f"#{category}")] = ConsentStatus.WITHDRAWN
+    withdrawn = frozenset().union(*map(withdrawn_categories, sides))
+    for category in ("", *withdrawn) if withdrawn else ():
+        closed[key(PERSONALISE, f"#{category}")] = ConsentStatus.WITHDRAWN
     return closed
 
 

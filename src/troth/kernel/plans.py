@@ -214,7 +214,8 @@ def _stored_only(request: UseRequest, plan: Plan) -> bool:
 def _minor(
     _request: UseRequest, record: PersonRecord, _facts: Facts, _plan: Plan
 ) -> ReasonCode | None:
-    return ReasonCode.MINOR if record.age == "minor" and not record.competent else None
+    child = record.age == "minor" and record.subject != "juristic"
+    return ReasonCode.MINOR if child and not record.competent else None
 
 
 def _address(

@@ -363,7 +363,7 @@ def blocks_use(block: Block, request: UseRequest, house: House) -> bool:
     if block.scope == "all":
         return True
     if block.scope == "channel":
-        return request.channel is None or request.channel == block.value
+        return request.channel == block.value
     if block.scope == "brand":
         return request.brand == block.value
     if block.scope == "purpose":

@@ -208,7 +208,7 @@ class Key:
 def parse_vkey(text: str) -> Key:
     """Read a verifier key; a key id that does not fit its key raises `InvalidInput`."""
     parts = text.split("+", 2)
-    if len(parts) != 3 or not parts[0] or re.search(r"\s", parts[0]):  # noqa: PLR2004
+    if len(parts) != 3 or not parts[0] or re.search(r"[\s\ud800-\udfff]", parts[0]):  # noqa: PLR2004
         raise InvalidInput("a verifier key reads name+id+key")
     raw = unb64(parts[2])
     if len(raw) != 1 + HASH_BYTES or raw[0] not in (ED25519_NOTE, ED25519_COSIGNATURE):
@@ -322,7 +322,10 @@ def parse_policy(text: str, check: Ed25519Check) -> Policy:
         InvalidInput: With the number of the line that is wrong.
     """
     draft = _PolicyDraft()
-    for at, line in enumerate(text.split("\n")[:MAX_POLICY_LINES], 1):
+    rows = text.split("\n")
+    if len(rows) > MAX_POLICY_LINES:
+        raise InvalidInput(f"a policy has at most {MAX_POLICY_LINES} lines")
+    for at, line in enumerate(rows, 1):
         words = re.split(r"[ \t]+", line.strip(" \t"))
         if words == [""] or words[0].startswith("#"):
             continue
@@ -408,13 +411,12 @@ class _PolicyDraft:
         self.quorum = words[0]
 
 
-def _quorum_met(policy: Policy, name: str, seen: frozenset[str]) -> bool:
-    if name == "none":
-        return True
-    if name in policy.witnesses:
-        return name in seen
-    k, members = policy.groups[name]
-    return sum(_quorum_met(policy, member, seen) for member in members) >= k
+def _quorum_met(policy: Policy, seen: set[str]) -> bool:
+    met = set(seen)
+    for name, (k, members) in policy.groups.items():  # a group names only earlier ones
+        if sum(member in met for member in members) >= k:
+            met.add(name)
+    return policy.quorum == "none" or policy.quorum in met
 
 
 def _cosigned(policy: Policy, text: str, key: Key, signature: bytes) -> bool:
@@ -438,7 +440,8 @@ def verify_note(note: str, policy: Policy) -> Checkpoint:
     checkpoint = parse_checkpoint(text)
     logs = {(k.name, k.id): k for k in policy.logs if k.name == checkpoint.origin}
     witnesses = {(k.name, k.id): (n, k) for n, k in policy.witnesses.items()}
-    signed, seen = False, set()
+    signed = False
+    seen: set[str] = set()
     for line in lines:
         place = (line.name, line.id)
         if place in logs:
@@ -452,7 +455,7 @@ def verify_note(note: str, policy: Policy) -> Checkpoint:
             seen.add(name)
     if not signed:
         raise EvidenceBroken("no log of the policy signed this checkpoint")
-    if not _quorum_met(policy, policy.quorum, frozenset(seen)):
+    if not _quorum_met(policy, seen):
         raise EvidenceBroken(f"{len(seen)} known witnesses are too few for the quorum")
     return checkpoint
 

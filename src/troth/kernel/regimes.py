@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from troth.errors import InvalidInput, NotFound
 from troth.kernel import calendars as days
@@ -23,6 +23,9 @@ from troth.terms import Channel, Instant, PurposeKind, ReasonCode
 __all__ = ["Applies", "Example", "Regime", "Rule", "Ruleset", "load"]
 
 _ORDER = {code: place for place, code in enumerate(ReasonCode)}
+_Found = TypeVar("_Found")
+_MEMORY = 10_000
+"""Answers a ruleset remembers; a house meets a few hundred distinct questions."""
 _SILENT = frozenset({PurposeKind.SERVICE, PurposeKind.OPERATIONS})
 """Purpose kinds a rule meets only when it names them: no marketing rule stops a receipt."""
 
@@ -55,7 +58,7 @@ class Ruleset:
         found: tuple[Rule, ...] | None = self._chosen.get(key)
         if found is None:
             chosen = self._select(CONTACT_KINDS, kind, channel, (residence, seat), at)
-            found = self._chosen[key] = tuple(sorted(chosen, key=_place))
+            found = self._keep(key, tuple(sorted(chosen, key=_place)))
         return found
 
     def content_obligations(
@@ -67,7 +70,7 @@ class Ruleset:
         if found is None:
             rules = self._select(frozenset({"content"}), kind, channel, (residence, seat), at)
             ids = {str(name) for rule in rules for name in rule.params["obligations"]}
-            found = self._chosen[key] = tuple(sorted(ids))
+            found = self._keep(key, tuple(sorted(ids)))
         return found
 
     def rule(self, rule_id: str, at: Instant) -> Rule:
@@ -185,6 +188,12 @@ class Ruleset:
         if calendar is None:
             return Due(month_end, month_end)
         return days.eu_months(begun, count, calendar)
+
+    def _keep(self, key: tuple[object, ...], found: _Found) -> _Found:
+        if len(self._chosen) >= _MEMORY:
+            self._chosen.clear()
+        self._chosen[key] = found
+        return found
 
     def _due(self, rule: Rule, count: int, start: Instant, seat: str) -> tuple[Instant, Instant]:
         if rule.kind != "deadline":

@@ -21,8 +21,9 @@ held stay. It is derived data: never backed up, rebuilt from the record. Ibis co
 audience once; DuckDB runs the SQL with bound values; nothing is downloaded, ever.
 """
 
+from troth.adapters.reach.filling import PersonRow, PurchaseColumns
 from troth.adapters.reach.generation import Generation
 from troth.adapters.reach.reader import Profile, Reach
-from troth.adapters.reach.writer import PersonRow, PurchaseColumns, ReachWriter
+from troth.adapters.reach.writer import ReachWriter
 
 __all__ = ["Generation", "PersonRow", "Profile", "PurchaseColumns", "Reach", "ReachWriter"]

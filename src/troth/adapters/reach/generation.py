@@ -67,6 +67,7 @@ def connect(path: Path, spill: Path, memory_mib: int, mode: str) -> Any:  # noqa
     """Open a DuckDB file that reads nothing but itself: no network, no extensions, no other file.
 
     Args:
+        path: The file.
         spill: Folder for what does not fit into memory; written encrypted.
         memory_mib: Limit in MiB.
         mode: `read` or `write`.
@@ -139,9 +140,7 @@ def read_pointer(root: Path) -> Generation | None:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         raise Unavailable("the pointer data/reach/current is damaged", REBUILD) from None
-    return Generation(
-        number, size, Instant(at), folder_of(root, number) / DATABASE, people, rows
-    )
+    return Generation(number, size, Instant(at), folder_of(root, number) / DATABASE, people, rows)
 
 
 def write_pointer(root: Path, generation: Generation) -> None:

@@ -1,4 +1,4 @@
-"""How a file is laid out: encoding, delimiter, heading line, columns, and what comes before them."""
+"""How a file is laid out: encoding, delimiter, heading line, columns, statements before them."""
 
 import contextlib
 import itertools

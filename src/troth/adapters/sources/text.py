@@ -8,6 +8,7 @@ import codecs
 import csv
 import hashlib
 import json
+import re
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _MANY_NULS = 0.2
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Line(NamedTuple):
@@ -197,13 +199,7 @@ class _Feed:
 def parse_object(line: Line) -> dict[str, str] | None:
     """Read one JSON Lines object as texts; None where it is not one of plain values."""
     try:
-        pairs = json.loads(
-            line.text,
-            object_pairs_hook=_pairs,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=_no_constant,
-        )
+        pairs = _OBJECTS.decode(line.text)
         if not isinstance(pairs, dict):
             return None
         return {key: _plain_value(value) for key, value in pairs.items()}
@@ -228,9 +224,17 @@ def _plain_value(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        if not value.isascii() and _SURROGATE.search(value):
+            raise ValueError
+        if "\0" in value:
             raise ValueError
         return value
     if isinstance(value, list):
         return "|".join(_plain_value(each) for each in value)
     raise ValueError
+
+
+# Numbers keep their spelling, so that 12.50 is seen to be no whole number of cents.
+_OBJECTS = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=str, parse_float=str, parse_constant=_no_constant
+)

@@ -110,6 +110,24 @@ class SqliteStore:
                 raise
             self._edge = tx.edge
 
+    def meta(self, name: str) -> bytes:
+        """Return one of the values `init` wrote.
+
+        Raises:
+            EvidenceBroken: It is missing: this is not a record that `init` made.
+        """
+        row = self._reader().execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise EvidenceBroken("record.db is not a record of Troth", "restore the last backup")
+        return bytes(row[0])
+
+    def set_meta(self, name: str, value: bytes) -> None:
+        """Write a value that never changes again; a second write raises `Conflict`."""
+        try:
+            self._writer.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+        except sqlite3.IntegrityError:
+            raise Conflict("this record was begun already") from None
+
     def truncate_wal(self) -> None:
         """Fold the write-ahead log into the file, so that overwritten bytes are gone from both.
 
@@ -278,6 +296,13 @@ class SqliteTransaction(SqliteView):
             ).rowcount
         return count
 
+    def drop_row(self, person: PersonId, field: str, row: int) -> None:
+        """Delete one sealed row."""
+        self._con.execute(
+            "DELETE FROM sealed WHERE person = ? AND field = ? AND row = ?",
+            (self._local(person), field, row),
+        )
+
     def drop_person(self, person: PersonId) -> dict[str, int]:
         """Delete everything but the head; return counts per kind."""
         number = self._local(person)
@@ -349,6 +374,19 @@ class SqliteTransaction(SqliteView):
         )
         rows = self._con.execute(sql, (until, kind, self._now, self._now, limit)).fetchall()
         return [Job(*row) for row in sorted(rows)]
+
+    def seize(self, kind: str, keys: Sequence[str], until: Instant) -> list[Job]:
+        """Take leased jobs by key whatever their lease."""
+        out = []
+        for start in range(0, len(keys), 500):
+            part = keys[start : start + 500]
+            sql = (
+                "UPDATE job SET lease = ?, fence = fence + 1"  # noqa: S608 - question marks only
+                f" WHERE kind = ? AND state = 'leased' AND key IN ({marks(len(part))})"
+                " RETURNING id, kind, key, state, due, fence, payload, person"
+            )
+            out += [Job(*row) for row in self._con.execute(sql, (until, kind, *part))]
+        return sorted(out, key=lambda job: job.id)
 
     def finish(self, jobs: Sequence[tuple[Job, str]]) -> None:
         """Move leased jobs to their end state."""

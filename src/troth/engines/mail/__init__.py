@@ -7,10 +7,12 @@ raw = sign(draft, (ed25519_signer, rsa_signer), at=seconds)  # dkim.py
 """
 
 from troth.engines.mail.dkim import Draft, Signer, dns_record, draft, sign
+from troth.engines.mail.dkim_check import Checked, check_signatures
 from troth.engines.mail.frame import Envelope, Frame, Frames, Values, compile_frame, presence
 from troth.engines.mail.template import Repeat, Section, Slot, Template, parse_template
 
 __all__ = [
+    "Checked",
     "Draft",
     "Envelope",
     "Frame",
@@ -21,6 +23,7 @@ __all__ = [
     "Slot",
     "Template",
     "Values",
+    "check_signatures",
     "compile_frame",
     "dns_record",
     "draft",

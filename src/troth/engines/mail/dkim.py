@@ -93,7 +93,7 @@ class Draft:
         link_hosts: Hosts the message links to, sorted.
     """
 
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(repr=False)
     body_hash: bytes
     subject: str = field(default="", repr=False)

@@ -55,11 +55,11 @@ class Envelope:
 
     from_name: str
     from_address: str
-    to_address: str
+    to_address: str = field(repr=False)
     message_id: str
     date_s: int
     list_id: str = ""
-    unsubscribe_url: str = ""
+    unsubscribe_url: str = field(default="", repr=False)
     ref: str = ""
 
 
@@ -257,7 +257,8 @@ class Frames:
 
     def of(self, categories: frozenset[str], values: Values) -> Frame:
         """Return the frame for these categories and for what `values` can show."""
-        key = (categories & self.template.categories, presence(self.template, values))
+        slots = {slot.name for slot in self.template.slots}  # a gap shows its fallback when filled
+        key = (categories & self.template.categories, presence(self.template, values) | slots)
         frame = self._known.get(key)
         if frame is None:
             frame = self._known[key] = compile_frame(self.template, *key)

@@ -22,17 +22,32 @@ from troth.errors import InvalidInput
 TOKEN = re.compile(r"qzslot([0-9]{4})zq")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s<>\"]*")
 
-_LISTED = """
-mjml mj-head mj-body mj-preview mj-title mj-style mj-attributes mj-all mj-class mj-breakpoint
-mj-wrapper mj-section mj-group mj-column mj-text mj-button mj-divider mj-spacer mj-table
+_HTML = """
 a abbr b bdi bdo blockquote br code del div em h1 h2 h3 h4 hr i ins li ol p q s small span
 strong sub sup table tbody td tfoot th thead tr u ul
 """
-TAGS = frozenset(_LISTED.split())
+_IN_COLUMN = {"mj-column", "mj-attributes"}
+PARENTS = {
+    "mjml": {""},
+    **{key: {"mjml"} for key in ("mj-head", "mj-body")},
+    **{key: {"mj-head"} for key in ("mj-title", "mj-style", "mj-attributes", "mj-breakpoint")},
+    **{key: {"mj-attributes"} for key in ("mj-all", "mj-class")},
+    "mj-wrapper": {"mj-body", "mj-attributes"},
+    "mj-section": {"mj-body", "mj-wrapper", "mj-attributes"},
+    "mj-group": {"mj-section", "mj-attributes"},
+    "mj-column": {"mj-section", "mj-group", "mj-attributes"},
+    **dict.fromkeys(("mj-text", "mj-button", "mj-divider", "mj-spacer", "mj-table"), _IN_COLUMN),
+}
+"""Every MJML tag supported, and what it may stand in."""
+
+HOLDING_WORDS = frozenset({"mj-text", "mj-button", "mj-table", "mj-title", "mj-style"})
+TAGS = frozenset(PARENTS) | frozenset(_HTML.split())
 LINKS = frozenset({"href"})
 WORDS = frozenset({"alt", "title", "aria-label"})
 LOADING = frozenset({"src", "srcset", "background", "background-url", "action", "poster", "data"})
 
+_ROOT = re.compile(r"<mjml\b[^>]*>")
+_HEAD = re.compile(r"<mj-head\s*(/?)>")
 _CSS_LOADS = re.compile(r"url\s*\(|@import|expression\s*\(|\\", re.IGNORECASE)
 
 
@@ -57,10 +72,12 @@ def to_html(
             is not https to a listed host, a slot stands where it must not or would be lost.
     """
     source = _with_preheader(mjml, preheader)
-    _Source(kinds, hosts).run(mjml)
+    written, laid_out = _Source(kinds, hosts), _Rendered(kinds, hosts)
+    written.run(mjml)
+    written.note(preheader)
     rendered = _render(source)
-    _same_tokens(source, rendered)
-    _Rendered(kinds, hosts).run(rendered)
+    laid_out.run(rendered)
+    _nothing_lost(written, laid_out)
     return rendered
 
 
@@ -83,9 +100,11 @@ def _with_preheader(mjml: str, preheader: str) -> str:
     if "<mj-preview" in mjml:
         raise InvalidInput("template: mjml has mj-preview", "write it as preheader instead")
     preview = f"<mj-preview>{html.escape(preheader)}</mj-preview>" if preheader else ""
-    if "<mj-head>" in mjml:
-        return mjml.replace("<mj-head>", f"<mj-head>{preview}", 1)
-    return re.sub(r"<mjml\b[^>]*>", lambda m: f"{m[0]}<mj-head>{preview}</mj-head>", mjml, count=1)
+    head = _HEAD.search(mjml)
+    if head is None:
+        return _ROOT.sub(lambda m: f"{m[0]}<mj-head>{preview}</mj-head>", mjml, count=1)
+    opened = f"<mj-head>{preview}" + ("</mj-head>" if head[1] else "")
+    return mjml[: head.start()] + opened + mjml[head.end() :]
 
 
 @lru_cache(maxsize=1)
@@ -105,12 +124,17 @@ def _render(source: str) -> str:
     return str(_inliner().inline(output.content))
 
 
-def _same_tokens(before: str, after: str) -> None:
-    lost = set(TOKEN.findall(before)) - set(TOKEN.findall(after))
+def _nothing_lost(before: "_Checked", after: "_Checked") -> None:
+    lost = before.tokens - after.tokens
     if lost:
         raise InvalidInput(
             f"template: {len(lost)} slot(s) vanish when mjml is laid out",
             "an attribute that needs a number or colour cannot hold a slot",
+        )
+    if before.words - after.words or before.links - after.links:
+        raise InvalidInput(
+            "template: words or links vanish when mjml is laid out",
+            "put text and buttons into a column of a section",
         )
 
 
@@ -137,6 +161,14 @@ class _Checked(HTMLParser):
     def __init__(self, kinds: Mapping[int, Escaping], hosts: frozenset[str]) -> None:
         super().__init__(convert_charrefs=True)
         self._kinds, self._hosts = kinds, hosts
+        self.tokens: set[str] = set()
+        self.words: set[str] = set()
+        self.links: set[str] = set()
+
+    def note(self, text: str) -> None:
+        """Remember the words and slots of visible text."""
+        self.words.update(text.split())
+        self.tokens.update(TOKEN.findall(text))
 
     def run(self, source: str) -> None:
         self.feed(source)
@@ -150,6 +182,7 @@ class _Checked(HTMLParser):
             self._attribute(tag, name, value or "")
 
     def _attribute(self, tag: str, name: str, value: str) -> None:
+        self.tokens.update(TOKEN.findall(value))
         if (
             name in LOADING
             or name.startswith("on")
@@ -164,6 +197,7 @@ class _Checked(HTMLParser):
             self._refuse(f"a slot inside {name}", "put it in text, href, alt or title")
 
     def _href(self, value: str) -> None:
+        self.links.add(value)
         whole = TOKEN.fullmatch(value)
         if whole and self._kinds[int(whole[1])] == "link":
             return
@@ -171,25 +205,42 @@ class _Checked(HTMLParser):
 
 
 class _Source(_Checked):
-    """The MJML as written: only listed tags, no comments, no styles that load."""
+    """The MJML as written: listed tags in their places, no comments, no styles that load."""
 
     def __init__(self, kinds: Mapping[int, Escaping], hosts: frozenset[str]) -> None:
         super().__init__(kinds, hosts)
-        self._style = False
+        self._open = [""]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in TAGS:
             self._refuse(f"<{tag[:30]}> is not supported", "use a listed mjml or html tag")
-        self._style = tag == "mj-style"
+        if not (self.get_starttag_text() or "").startswith(f"<{tag}"):
+            self._refuse("a tag in capitals", "write tags in lower case")
+        if tag in PARENTS:
+            if self._open[-1] not in PARENTS[tag]:
+                self._refuse(
+                    f"<{tag}> stands in the wrong place", "text → column → section → body"
+                )
+            self._open.append(tag)
         self._attributes(tag, attrs)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag in PARENTS:
+            self._open.pop()
+
     def handle_endtag(self, tag: str) -> None:
-        if tag == "mj-style":
-            self._style = False
+        if tag in PARENTS and self._open.pop() != tag:
+            self._refuse(f"</{tag}> closes nothing that is open last", "close tags in order")
 
     def handle_data(self, data: str) -> None:
-        if self._style and (_CSS_LOADS.search(data) or TOKEN.search(data)):
+        style = self._open[-1] == "mj-style"
+        if self._open[-1] not in HOLDING_WORDS and data.strip():
+            self._refuse("words outside mj-text", "put them into an mj-text")
+        if style and (_CSS_LOADS.search(data) or TOKEN.search(data)):
             self._refuse("a style loads something or holds a slot", "write plain rules")
+        if not style:
+            self.note(data)
 
     def handle_comment(self, data: str) -> None:  # noqa: ARG002 - HTMLParser's signature
         self._refuse("a comment would reach the reader", "remove it")
@@ -215,6 +266,7 @@ class _Rendered(_Checked):
     def handle_data(self, data: str) -> None:
         if self.cdata_elem and TOKEN.search(data):
             self._refuse("a slot inside a style", "put it in text or in href")
+        self.note(data)
 
     def handle_comment(self, data: str) -> None:
         if TOKEN.search(data):

@@ -208,7 +208,10 @@ def spelt(expression: Expression) -> dict[str, Any]:
         parts = {events.canonical(each): each for each in map(spelt, expression.parts)}
         return {word: [parts[key] for key in sorted(parts)]}
     held = {each.name: getattr(expression, each.name) for each in fields(expression)}
-    return {word: next(iter(held.values())) if word in _PLAIN else held}
+    if word not in _PLAIN:
+        return {word: held}
+    (value,) = held.values()
+    return {word: list(value) if isinstance(value, tuple) else value}
 
 
 def digest(audience: Audience) -> str:

@@ -1,0 +1,102 @@
+"""One frozen value of settings, read once from `troth.toml`; secrets only by reference."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from troth.errors import InvalidInput, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where a workspace keeps things and how it sends; everything else is published.
+
+    Attributes:
+        origin: Name of the ledger, fixed by `init`: `<domain>/ledger`.
+        staff: Role → ids of its staff.
+        relay_host: The mail relay.
+    """
+
+    folder: Path
+    brand: str
+    domain: str
+    origin: str
+    from_name: str
+    from_address: str
+    list_id: str
+    base_url: str
+    zone: str
+    relay_host: str
+    relay_port: int
+    relay_security: str
+    staff: Mapping[str, list[str]] = field(default_factory=dict)
+    title: str = ""
+
+    @property
+    def record(self) -> Path:
+        """The record's file."""
+        return self.folder / "data" / "record.db"
+
+    @property
+    def reach(self) -> Path:
+        """Folder of the audience generations."""
+        return self.folder / "data" / "reach"
+
+    @property
+    def keys(self) -> Path:
+        """The key folder, never under a backed-up path."""
+        return self.folder / "keys"
+
+    @property
+    def witness(self) -> Path:
+        """Journal and last signed size, meant to be copied off the machine."""
+        return self.folder / "witness"
+
+
+def read_settings(folder: Path) -> Settings:
+    """Read `troth.toml` of a workspace.
+
+    Raises:
+        NotFound: There is no workspace here.
+        InvalidInput: The file does not read, or a needed key is missing; names it.
+    """
+    path = folder / "troth.toml"
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise NotFound(
+            "there is no workspace here", "run: troth init DIR, or go to its folder"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise InvalidInput(f"troth.toml: {fault}", "correct the file") from None
+    except OSError:
+        raise InvalidInput("troth.toml cannot be read", "check owner and mode") from None
+    try:
+        name, brand = next(iter(values["brands"].items()))
+        host, _, port = values["mail"]["relay"].rpartition(":")
+        return Settings(
+            folder=folder,
+            brand=name,
+            domain=brand["domain"],
+            origin=f"{brand['domain']}/ledger",
+            from_name=brand["from_name"],
+            from_address=brand["from_address"],
+            list_id=brand["list_id"],
+            base_url=brand.get("base_url", f"https://my.{brand['domain']}"),
+            zone=values["house"]["zone"],
+            relay_host=host,
+            relay_port=int(port),
+            relay_security=values["mail"].get("security", "none"),
+            staff=_staff(values),
+            title=brand.get("title", name),
+        )
+    except (KeyError, ValueError, StopIteration, AttributeError, TypeError) as fault:
+        raise InvalidInput(
+            f"troth.toml: {fault} is missing or malformed", "compare with docs/workspace.md"
+        ) from None
+
+
+def _staff(values: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {role: list(ids) for role, ids in values.get("roles", {}).items()}
