@@ -18,9 +18,10 @@ from pathlib import Path
 import dkim as dkimpy
 from mail_sink import MailSink
 
-from troth.adapters.smtp import HandoverJournal, Outgoing, SmtpTransport
+from troth.adapters.smtp import HandoverJournal, SmtpTransport
 from troth.crypto import RsaKey, ed25519_sign, rsa_generate
 from troth.engines.mail import Envelope, Frames, Signer, parse_template, sign
+from troth.terms import Outgoing
 
 ROW = "<mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section>"
 WORDS = "Everything for the table, the kitchen and the evening on the stoep. "

@@ -14,22 +14,18 @@ from asking import (
     AGREED,
     CATEGORIES,
     CLAIM,
-    HOUSE,
     MARKETER,
     NOON,
     OTHER,
     PERSON,
-    PURPOSES,
     RULES,
     STRANGER,
-    act,
     answer,
     ask,
     at_level,
     codes,
     house,
     local,
-    purpose,
     sale,
     told,
 )
@@ -48,14 +44,12 @@ from troth.terms import (
     Channel,
     Claim,
     Instant,
-    Purpose,
     PurposeKind,
     Reason,
     ReasonCode,
     Refusal,
     Registry,
     Role,
-    UseRequest,
 )
 
 SOURCES = sorted(Path(troth.__file__).parent.rglob("*.py"))
@@ -108,13 +102,13 @@ def test_a_permit_ends_with_the_quiet_hours_the_consent_and_the_agreement():
 def test_a_permit_cannot_be_made_copied_kept_or_altered():
     permit = answer()
     attempts = [
-        lambda: gate.Permit(),
+        gate.Permit,
         lambda: gate.Permit(PERSON, "offers"),
         lambda: copy.copy(permit),
         lambda: copy.deepcopy(permit),
         lambda: pickle.dumps(permit),
-        lambda: permit.__reduce__(),
-        lambda: permit.__getstate__(),
+        permit.__reduce__,
+        permit.__getstate__,
         lambda: permit.__replace__(until=0),
         lambda: dataclasses.replace(permit, until=0),
         lambda: setattr(permit, "until", 0),
@@ -773,7 +767,7 @@ def test_a_reason_is_explained_by_catalogue_ids():
 
 
 def test_the_order_of_reasons_is_the_order_of_their_codes():
-    assert gate.RULES == tuple(ReasonCode)
+    assert tuple(ReasonCode) == gate.RULES
     assert gate.RULES_VERSION
 
 

@@ -6,7 +6,11 @@
             ...                                     # Outcome(ref, state, code, text)
     HandoverJournal.read(path)                      # -> {ref: Outcome}, also after kill -9
 
-`messages` yields `Outgoing(ref, sender, recipient, data)`; `may_go(ref)` looks for a withdrawal.
+`messages` yields `terms.Outgoing(ref, sender, recipient, data)`; `may_go(ref)` looks for a
+withdrawal. Outcomes: `handed`, the relay took it; `failed`, it did not (5xx for good, 4xx or 0 may
+be tried again); `withdrawn`, nothing of the body was sent; `unknown`, the connection ended after
+the body began, so it may have been delivered and marketing is never resent.
+
 One message is in flight per connection: after a crash at most one ref of this journal is
 `unknown`. stdlib `smtplib` connects (EHLO, STARTTLS, AUTH); the hand-over is our own: where the
 relay offers PIPELINING, the next envelope rides with the final dot of the message before.
@@ -24,9 +28,10 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
 from troth.errors import InvalidInput, Unavailable
+from troth.ports import HandoverLog
+from troth.terms import Outcome, Outgoing
 
 Security = Literal["none", "starttls", "tls"]
-State = Literal["handed", "failed", "unknown", "withdrawn"]
 
 REPLY_LINE_MAX = 2_048
 TEXT_MAX = 200
@@ -38,57 +43,7 @@ _PATH = re.compile(r"[!-;=?-~]{1,254}")
 _REF = re.compile(r"[!-+\--~]{1,200}")
 _START = re.compile(r"([!-+\--~]+),start")
 _REPLY = re.compile(r"([!-+\--~]+),reply ([0-9]{3})")
-_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One booked message, ready for the relay.
-
-    Attributes:
-        ref: Names it in the journal; printable ASCII without comma or space.
-        sender: Return path; "" for none (`MAIL FROM:<>`).
-        data: The message as signed: CRLF lines, not dot-stuffed.
-    """
-
-    ref: str
-    sender: str = field(repr=False)
-    recipient: str = field(repr=False)
-    data: bytes = field(repr=False)
-
-    def __post_init__(self) -> None:
-        """Refuse what could smuggle a command or a second message (`InvalidInput`)."""
-        if not _REF.fullmatch(self.ref):
-            raise InvalidInput("a ref is malformed", "printable ASCII without comma or space")
-        if not _PATH.fullmatch(self.recipient) or (
-            self.sender and not _PATH.fullmatch(self.sender)
-        ):
-            raise InvalidInput("an envelope address is malformed", "hand in ASCII local@domain")
-        if not self.data.endswith(b"\r\n") or _BARE.search(self.data):
-            raise InvalidInput("a message holds a CR or LF alone", "end every line with CRLF")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one message.
-
-    Attributes:
-        state: `handed`: the relay took it. `failed`: it did not and will not. `withdrawn`:
-            `may_go` said no and nothing of the body was sent. `unknown`: the connection ended
-            after the body began; it may have been delivered, so marketing is never resent.
-        code: The relay's reply code; 0 where there was none.
-        text: The relay's words, cut; may hold the recipient's address: never log it.
-    """
-
-    ref: str
-    state: State
-    code: int = 0
-    text: str = field(default="", repr=False)
-
-    @property
-    def permanent(self) -> bool:
-        """Whether trying again later is pointless (5xx); a 4xx or no reply may be retried."""
-        return self.state == "failed" and self.code // 100 == 5  # noqa: PLR2004 - SMTP classes
+_ENDS = (b"\r", b"\n")
 
 
 class HandoverJournal:
@@ -106,11 +61,20 @@ class HandoverJournal:
             os.write(self._fd, b"\n")
 
     def start(self, ref: str) -> None:
-        """Note that from here on this message may be delivered."""
+        """Note that from here on this message may be delivered.
+
+        Raises:
+            InvalidInput: `ref` is not printable ASCII without comma; nothing was written.
+            Unavailable: The disk is full; nothing may be sent.
+        """
+        if not _REF.fullmatch(ref):
+            raise InvalidInput("a ref is malformed", "printable ASCII without comma or space")
         self._line(f"{ref},start\n".encode())
 
     def reply(self, ref: str, code: int) -> None:
-        """Note the relay's answer."""
+        """Note the relay's answer; refuses what `start` refuses."""
+        if not _REF.fullmatch(ref):
+            raise InvalidInput("a ref is malformed", "printable ASCII without comma or space")
         self._line(f"{ref},reply {code:03}\n".encode())
 
     def _line(self, line: bytes) -> None:
@@ -144,6 +108,18 @@ class HandoverJournal:
             elif match := _REPLY.fullmatch(line):
                 found[match[1]] = _outcome(match[1], int(match[2]), "")
         return found
+
+
+def _malformed(message: Outgoing) -> str:
+    """Say what of a message could smuggle a command or a second message, or ""."""
+    if not _PATH.fullmatch(message.recipient):
+        return "the recipient is no ASCII address"
+    if message.sender and not _PATH.fullmatch(message.sender):
+        return "the sender is no ASCII address"
+    ends = message.data.count(b"\r\n")  # counting is far faster than a regular expression
+    if not message.data.endswith(b"\r\n") or any(message.data.count(c) != ends for c in _ENDS):
+        return "the message holds a CR or LF alone"
+    return ""
 
 
 def _outcome(ref: str, code: int, text: str) -> Outcome:
@@ -286,7 +262,7 @@ class SmtpTransport:
         self,
         messages: Iterable[Outgoing],
         may_go: Callable[[str], bool],
-        journal: HandoverJournal,
+        journal: HandoverLog,
     ) -> Iterator[Outcome]:
         """Hand over messages in order on one connection, yielding one outcome each.
 
@@ -341,7 +317,7 @@ class _Handover:
     """One run over messages: at most one body, and one envelope ahead of it, are out."""
 
     def __init__(
-        self, transport: SmtpTransport, may_go: Callable[[str], bool], journal: HandoverJournal
+        self, transport: SmtpTransport, may_go: Callable[[str], bool], journal: HandoverLog
     ) -> None:
         self._transport, self._may_go, self._journal = transport, may_go, journal
         self._session: _Session | None = None
@@ -361,6 +337,8 @@ class _Handover:
 
     def _one(self, message: Outgoing, following: Outgoing | None) -> Outcome:
         """Try at most twice: what broke before a body began may safely be repeated."""
+        if self._riding is not message and (said := _malformed(message)):
+            return Outcome(message.ref, "failed", 0, said)
         lost = _Lost()
         for _ in range(ATTEMPTS):
             try:
@@ -404,8 +382,9 @@ class _Handover:
         return session
 
     def _next(self, session: _Session, following: Outgoing | None) -> Outgoing | None:
-        rides = session.pipelining and following and self._may_go(following.ref)
-        return following if rides else None
+        if not session.pipelining or following is None or _malformed(following):
+            return None
+        return following if self._may_go(following.ref) else None
 
     def _body(self, session: _Session, message: Outgoing, riding: Outgoing | None) -> Outcome:
         self._journal.start(message.ref)

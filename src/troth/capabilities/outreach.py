@@ -406,7 +406,7 @@ class Renderer:
             from_name=sender.from_name,
             from_address=sender.from_address,
             to_address=opened[f"contact.{self.campaign.channel}"],
-            message_id=f"{ref}@{sender.domain}",
+            message_id=f"<{ref}@{sender.domain}>",
             date_s=view.now // SECOND,
             list_id=sender.list_id,
             unsubscribe_url=stop,
@@ -433,7 +433,7 @@ class Renderer:
             data,
             draft.subject,
             crypto.sha256(data).hex(),
-            f"{ref}@{self.campaign.sender.domain}",
+            f"<{ref}@{self.campaign.sender.domain}>",
         )
 
 

@@ -9,7 +9,7 @@ import tomllib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -312,9 +312,10 @@ def _closing_in(window: Window, place: ZoneInfo, at: Instant) -> Instant:
     if not _inside(window, place, at):
         return Instant(0)
     wall = moment(at).astimezone(place)
-    ends = [end for end in _instants(wall.date(), window.span(wall.date())[1], place) if end > at]
-    if ends and moment(min(ends)).astimezone(place).utcoffset() == wall.utcoffset():
-        return min(ends)
+    left = window.span(wall.date())[1] - wall.hour * 60 - wall.minute
+    end = Instant(at + left * MINUTE)
+    if moment(end).astimezone(place).utcoffset() == wall.utcoffset():
+        return end
     end = at
     while _inside(window, place, end):  # the clock is changed before the window closes
         end = Instant(end + MINUTE)
@@ -322,20 +323,13 @@ def _closing_in(window: Window, place: ZoneInfo, at: Instant) -> Instant:
 
 
 def _openings(window: Window, name: str, at: Instant) -> Iterator[Instant]:
-    place = zone(name)
-    day = moment(at).astimezone(place).date()
+    """Instants at which the window may open: one a day, every minute where the clock changes."""
+    first = local_date(at, name)
     for ahead in range(_HORIZON_DAYS):
-        opens, closes = window.span(day + timedelta(days=ahead))
-        if opens < closes:
-            yield from _instants(day + timedelta(days=ahead), opens, place)
-
-
-def _instants(day: date, minute: int, place: ZoneInfo) -> list[Instant]:
-    """Instants at which a wall clock shows `minute` of `day`: none, one or two."""
-    wall = datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001
-    found = []
-    for fold in (0, 1):
-        there = wall.replace(tzinfo=place, fold=fold).astimezone(UTC)
-        if there.astimezone(place).replace(tzinfo=None) == wall:
-            found.append(instant(there))
-    return found
+        day = first + timedelta(days=ahead)
+        begins, ends = day_begins(day, name), day_ends(day, name)
+        opens, closes = window.span(day)
+        if ends - begins != _MIDNIGHT * MINUTE:
+            yield from (Instant(minute) for minute in range(begins, ends, MINUTE))
+        elif opens < closes:
+            yield Instant(begins + opens * MINUTE)

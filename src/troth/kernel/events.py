@@ -60,6 +60,11 @@ def _clean(value: Any) -> Any:  # noqa: ANN401, PLR0911 - one arm per JSON kind
     if isinstance(value, Mapping):
         return {_key(k): _clean(v) for k, v in value.items() if v is not None}
     if isinstance(value, (tuple, list)):
+        kinds = set(map(type, value))
+        if kinds <= {str} and all(map(str.isascii, value)):
+            return value
+        if kinds == {int} and -MAX_INT < min(value) and max(value) < MAX_INT:
+            return value
         return [_clean(v) for v in value]
     if isinstance(value, frozenset):
         return sorted(_clean(v) for v in value)

@@ -145,7 +145,7 @@ def _bound(
     rules: list[Rule], house: House, kind: PurposeKind, channel: Channel | None
 ) -> list[Check]:
     """Bind each distinct predicate once; what marketing needs is asked even if no file asks it."""
-    groups: dict[tuple[str, str], list[Rule | None]] = {}
+    groups: dict[tuple[str, str], list[Rule]] = {}
     for rule in rules:
         groups.setdefault((rule.predicate, repr(rule.params)), []).append(rule)
     checks = [
@@ -160,9 +160,7 @@ def _bound(
     return checks
 
 
-def _bind(rule: Rule | None, house: House) -> Predicate:
-    if rule is None:
-        return _unreadable
+def _bind(rule: Rule, house: House) -> Predicate:
     try:
         return PREDICATES[rule.predicate](rule.params, house.ruleset, rule)
     except Exception:  # noqa: BLE001 - a rule that cannot be read objects, it is not skipped

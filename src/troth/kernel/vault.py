@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from troth import crypto
 from troth.errors import EvidenceBroken, InvalidInput, NotFound
@@ -490,17 +491,23 @@ def pack_chunk(chunk: Chunk) -> bytes:
     """Write a chunk: version, count, tail length, columns big-endian, tail as canonical JSON.
 
     Raises:
-        InvalidInput: More than `CHUNK_EVENTS` events, or columns of different lengths.
+        InvalidInput: More than `CHUNK_EVENTS` events, columns of different lengths, not in order
+            of time, or a number that has no room in its column.
     """
     count = len(chunk.at)
     columns = [getattr(chunk, name) for name, _ in _COLUMNS]
     if count > CHUNK_EVENTS or any(len(c) != count for c in columns):
         raise InvalidInput("a chunk's columns are too long or differ in length")
+    if any(earlier > later for earlier, later in pairwise(chunk.at)):
+        raise InvalidInput("a chunk's events are not in order of time")
     tail = _tail_encode(chunk)
-    packed = [
-        struct.pack(f">{count}{code}", *column)
-        for (_, code), column in zip(_COLUMNS, columns, strict=True)
-    ]
+    try:
+        packed = [
+            struct.pack(f">{count}{code}", *column)
+            for (_, code), column in zip(_COLUMNS, columns, strict=True)
+        ]
+    except struct.error:
+        raise InvalidInput("a number has no room in its column of a chunk") from None
     return _CHUNK_HEAD.pack(FORMAT, count, len(tail)) + b"".join(packed) + tail
 
 

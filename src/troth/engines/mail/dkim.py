@@ -52,7 +52,6 @@ REF_HEADER = "X-Troth-Ref"
 _RUNS = re.compile(rb"[ \t]+")
 _TEXT_RUNS = re.compile(r"[ \t]+")
 _BLANK_ENDS = re.compile(rb"[ \t]+(?=\r\n)")
-_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 
@@ -117,7 +116,7 @@ def draft(headers: Sequence[tuple[str, str]], body: bytes) -> Draft:
         raise InvalidInput("the body does not end in CRLF", "end it before signing")
     if not body.isascii() or b"\0" in body:
         raise InvalidInput("the body is not 7-bit", "encode it as quoted-printable or base64")
-    if _BARE.search(body):
+    if not body.count(b"\r\n") == body.count(b"\r") == body.count(b"\n"):
         raise InvalidInput("the body holds a CR or LF alone", "end every line with CRLF")
     if max(map(len, body.split(b"\r\n"))) > LINE_MAX:
         raise InvalidInput(f"a body line is longer than {LINE_MAX} bytes", "encode the body")

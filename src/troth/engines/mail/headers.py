@@ -93,10 +93,11 @@ def date(at: int) -> str:
 
 
 def message_id(value: str) -> str:
-    """Return a `<left@right>` identifier, or refuse it."""
-    if not _MESSAGE_ID.fullmatch(value):
-        raise InvalidInput("a Message-ID is malformed", "hand in <ref@domain>")
-    return value
+    """Write `left@right` in angle brackets; one already in brackets stays as it is."""
+    written = value if value.startswith("<") else f"<{value}>"
+    if not _MESSAGE_ID.fullmatch(written):
+        raise InvalidInput("a Message-ID is malformed", "hand in ref@domain")
+    return written
 
 
 def list_id(value: str) -> str:
