@@ -115,9 +115,13 @@ def fill_peer(path, generation):
     peer.execute("PRAGMA cache_size = -524288")
     peer.execute(
         "CREATE TABLE person"
-        " (person INTEGER PRIMARY KEY, psid, residence, level, last_sale, agreed, may)"
+        " (person INTEGER PRIMARY KEY, psid BLOB, residence TEXT, level INTEGER,"
+        " last_sale INTEGER, agreed INTEGER, may INTEGER)"
     )
-    peer.execute("CREATE TABLE purchase (person, day, grp, units, minor)")
+    peer.execute(
+        "CREATE TABLE purchase"
+        " (person INTEGER, day INTEGER, grp INTEGER, units INTEGER, minor INTEGER)"
+    )
     with duckdb.connect(str(generation.path), read_only=True) as held:
         bits = dict(held.execute("SELECT name, code FROM code WHERE kind = 'agreed'").fetchall())
         agreed = (

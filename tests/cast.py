@@ -5,6 +5,7 @@ Nobody here exists: ids are hashes of role names, domains are reserved for examp
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from troth import crypto
 from troth.kernel import gate, ledger, proof
@@ -96,12 +97,11 @@ class MemoryKeys:
         for row in rows:
             self.table[row.person, row.scope, row.kver] = row
 
-    def shred(self, who, scopes, at):
-        from dataclasses import replace
-
+    def shred(self, who, scopes, at, below=0):
         count = 0
         for place, row in list(self.table.items()):
-            if place[0] == who and (scopes is None or place[1] in scopes):
+            asked = scopes is None or (place[1] in scopes and (not below or place[2] < below))
+            if place[0] == who and asked:
                 self.table[place] = replace(row, state="shredded", wrapped=b"", fence_at=at)
                 count += 1
         self.counter += 1

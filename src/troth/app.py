@@ -1,10 +1,11 @@
 """The only file that knows every part: settings → adapters → Workspace."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from troth import crypto
 from troth.adapters.drafts import read_drafts
@@ -13,19 +14,25 @@ from troth.adapters.sqlite import keys as keystore
 from troth.adapters.sqlite.record import SqliteStore
 from troth.adapters.system import FixedClock, SystemClock, SystemRandomness
 from troth.adapters.witness import FileJournal, FileSignedSize
-from troth.capabilities import custody, outreach, people, rights
-from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
+from troth.capabilities import custody, insight, outreach, people, preferences, rights
 from troth.engines import mail
-from troth.kernel import fold, ledger
-from troth.kernel.desk import Desk
+from troth.engines.intake import ImportReport, Kind, RegistryFile
+from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
+from troth.kernel import audience, events, fold, ledger
+from troth.kernel.desk import SYSTEM, Desk
+from troth.kernel.house import parse_toml
 from troth.kernel.scribe import Scribe
 from troth.kernel.vault import Keyring, Vault
-from troth.ports import Clock
+from troth.ports import Clock, View
 from troth.settings import Settings, read_settings
-from troth.terms import Instant, PersonId, Published, PurposeKind
+from troth.terms import SECOND, Actor, Instant, PersonId, Published, PurposeKind
 
 if TYPE_CHECKING:
+    from troth.adapters.inbox import Inbox
     from troth.adapters.reach import Reach
+    from troth.adapters.sources import Source
+
+    OpenFile = Source[Any]
 
 PROJECTIONS = fold.PROJECTIONS
 WORKSPACE_BYTES = 16
@@ -63,8 +70,6 @@ class Workspace:
 
     def erase(self, person: PersonId, request: str) -> rights.Certificate:
         """Erase a person; see `rights.erase`."""
-        from troth.kernel.desk import SYSTEM
-
         return rights.erase(self.desk, person, request, SYSTEM, self.settle)
 
     def sender(self) -> outreach.Sender:
@@ -211,3 +216,252 @@ def signers(opened: Workspace) -> tuple[mail.Signer, ...]:
         mail.Signer(domain, "troth-ed", "ed25519-sha256", seed),
         mail.Signer(domain, "troth-rsa", "rsa-sha256", crypto.RsaKey(pem)),
     )
+
+
+# What surfaces ask for by name: files in, audiences, mail out
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What an import may be told besides its file.
+
+    Attributes:
+        zone: IANA zone of times without an offset; "" refuses such rows.
+        brand: Whose customers they are; "" the workspace's own brand.
+        sensitive: Items kept apart, which no marketing purpose ever opens.
+        registry: Name of the opt-out registry.
+        progress: Told the number of rows done.
+    """
+
+    zone: str = ""
+    brand: str = ""
+    sensitive: frozenset[str] = frozenset()
+    registry: str = "ZA"
+    progress: Callable[[int], None] = lambda _done: None
+
+
+def import_file(
+    opened: Workspace,
+    kind: Kind,
+    path: Path,
+    extras: Extras = Extras(),
+) -> ImportReport:
+    """Take a file in, resuming where an earlier run of the same file stopped.
+
+    Raises:
+        NotFound: There is no such file.
+        InvalidInput: It cannot be read at all; rows that cannot are findings of the report.
+    """
+    from troth.adapters.sources import open_source
+
+    desk = opened.desk
+    brand, progress = extras.brand or opened.settings.brand, extras.progress
+    if kind == "customers":
+        rows = open_source(path, "customers", extras.zone)
+        done = _done(opened, people.done_before, kind, rows.digest)
+        report = people.import_customers(desk, rows.batches(done), rows.digest, brand, progress)
+        return _noted(rows, report)
+    if kind == "consents":
+        acts = open_source(path, "consents", extras.zone)
+        done = _done(opened, preferences.done_before, kind, acts.digest)
+        report = preferences.import_consents(desk, acts.batches(done), acts.digest, progress)
+        return _noted(acts, report)
+    if kind == "events":
+        lines = open_source(path, "events", extras.zone)
+        done = _done(opened, people.done_before, kind, lines.digest)
+        report = people.import_events(
+            desk, lines.batches(done), lines.digest, extras.sensitive, brand, progress
+        )
+        return _noted(lines, report)
+    if kind == "suppressions":
+        listed = open_source(path, "suppressions", extras.zone)
+        report = preferences.import_suppressions(desk, listed.batches(), listed.digest, progress)
+        return _noted(listed, report)
+    file = open_source(path, "registry", extras.zone)
+    report = ImportReport()
+    blocked = preferences.apply_registry(
+        desk,
+        extras.registry,
+        file.registry or RegistryFile(),
+        file.batches(),
+        file.digest,
+        opened.registry_key,
+    )
+    report.outcomes["meets_somebody"] = blocked
+    return _noted(file, report)
+
+
+def _done(
+    opened: Workspace, before: Callable[[View, str, bytes], int], kind: str, digest: bytes
+) -> int:
+    with opened.store.look() as view:
+        return before(view, kind, digest)
+
+
+def _noted(source: Any, report: ImportReport) -> ImportReport:
+    report.note(source.notes)
+    return report
+
+
+def rebuild_reach(opened: Workspace, actor: Actor) -> int:
+    """Build the next audience generation from the record; return how many people are in it.
+
+    One house event before it runs; needs the extra `[reach]`.
+    """
+    from troth.adapters.reach import PersonRow, PurchaseColumns, ReachWriter
+
+    desk = opened.desk
+    with opened.store.look() as view:
+        told = events.SetProcessed("rebuild", "reach", view.log.size, {}, "", "personalise")
+    desk.record_house(told, actor)
+
+    def columns(page: list[insight.Bought]) -> PurchaseColumns:
+        names = sorted({group for one in page for group in one.groups})
+        places = {name: i for i, name in enumerate(names)}
+        money = sorted({one.currency for one in page})
+        return PurchaseColumns(
+            people=[one.person for one in page],
+            runs=[len(one.days) for one in page],
+            days=[day for one in page for day in one.days],
+            groups=[places[group] for one in page for group in one.groups],
+            units=[units for one in page for units in one.units],
+            minor=[minor for one in page for minor in one.minor],
+            currencies=[money.index(one.currency) for one in page for _ in one.days],
+            names=names,
+            money=money,
+        )
+
+    with opened.store.look() as view:
+        writer = ReachWriter(opened.settings.reach)
+        built = writer.rebuild(
+            (
+                [PersonRow(r.person, r.known, zone=r.zone, subject=r.subject) for r in page]
+                for page in insight.rows(desk, view)
+            ),
+            (columns(page) for page in insight.agreed_purchases(desk, view, actor) if page),
+            view.now,
+            view.log.size,
+        )
+    return built.people
+
+
+def read_audience(opened: Workspace, name: str) -> audience.Audience:
+    """Read audiences/NAME.toml.
+
+    Raises:
+        NotFound: No such audience.
+        InvalidInput: It does not read; names the place.
+    """
+    path = opened.settings.folder / "audiences" / f"{name}.toml"
+    if not path.is_file():
+        raise NotFound(f"there is no audience {name}", "write audiences/NAME.toml")
+    return audience.parse_audience(parse_toml(f"audiences/{name}.toml", path.read_bytes()))
+
+
+def decided(opened: Workspace, campaign: str) -> int:
+    """Return how many people a campaign was decided for, booked or refused."""
+    with opened.store.look() as view:
+        prefix = crypto.sha256(campaign.encode())[:8]
+        return len(view.rows("outreach.done", prefix, b"", 2**31))
+
+
+def narrow(opened: Workspace, name: str) -> tuple[audience.Audience, list[PersonId]]:
+    """Return an audience's candidates; people with newer events are judged from the record.
+
+    Raises:
+        NotFound: No such audience, or no generation yet.
+        Unavailable: The extra is not installed.
+    """
+    wanted = read_audience(opened, name)
+    reach = opened.reach()
+    current = reach.current()
+    if current is None:
+        raise NotFound("no audience generation was built yet", "run: troth reach rebuild")
+    with opened.store.look() as view:
+        newer = _changed_since(view, current.ledger_size)
+        found = [p for batch in reach.narrow(wanted, view.now, newer) for p in batch]
+        known = {row.person: row for page in insight.rows(opened.desk, view) for row in page}
+        again = [
+            p
+            for p in newer
+            if p in known and audience.evaluate(wanted, known[p].known, view.now) is not False
+        ]
+    return wanted, sorted([*found, *again])
+
+
+def _changed_since(view: View, size: int) -> list[PersonId]:
+    out: dict[PersonId, None] = {}
+    while bodies := view.body_at(size, 5_000):
+        out |= dict.fromkeys(body.person for body in bodies)
+        size = bodies[-1].seq + 1
+    return list(out)
+
+
+def deliver(
+    opened: Workspace,
+    campaign: outreach.Campaign,
+    actor: Actor,
+    relay: tuple[str, int] | None = None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> outreach.Handed:
+    """Hand booked messages over to the relay, finishing first what a killed worker had begun.
+
+    Args:
+        opened: The workspace.
+        campaign: Whose messages.
+        actor: Who sends.
+        relay: Host and port; None takes the workspace's own.
+        progress: Told after each batch.
+
+    Raises:
+        Unavailable: The relay cannot be reached; nothing is lost, repeat later.
+    """
+    from troth.adapters.smtp import HandoverJournal, SmtpTransport
+
+    s = opened.settings
+    host, port = relay or (s.relay_host, s.relay_port)
+    path = s.record.parent / "handover.log"
+    totals = outreach.Handed()
+    before = HandoverJournal.read(path) if path.exists() else {}
+    with HandoverJournal(path) as log:
+        transport = SmtpTransport(host, port, s.relay_security)
+        courier = outreach.Courier(opened.desk, campaign, transport, log, actor)
+        courier.recover(before, totals)
+        courier.run(totals, progress)
+    return totals
+
+
+def local_inbox(folder: Path) -> "Inbox":
+    """Return a local receiving mailbox, for demos and trials; start it to get its port."""
+    from troth.adapters.inbox import Inbox
+
+    return Inbox(folder)
+
+
+def real_seconds() -> int:
+    """Return the machine's own POSIX seconds, for DKIM, whatever the workspace's clock says."""
+    return SystemClock().now() // SECOND
+
+
+def renderer(
+    opened: Workspace, campaign: outreach.Campaign, shelf: outreach.Shelf
+) -> outreach.Renderer:
+    """Return what fills and signs a campaign's messages."""
+    return outreach.Renderer(opened.desk, campaign, shelf, signers(opened))
+
+
+def real_micros() -> int:
+    """Return the machine's own microseconds, to time a step; decides nothing."""
+    return SystemClock().now()
+
+
+def drafts(folder: Path) -> dict[str, bytes]:
+    """Return every draft of a workspace folder by its published name; see `read_drafts`."""
+    return read_drafts(folder)
+
+
+def open_file(kind: Kind, path: Path, zone: str = "") -> "OpenFile":
+    """Look at a file to be imported, without taking it in; see `sources.open_source`."""
+    from troth.adapters.sources import open_source
+
+    return open_source(path, kind, zone)

@@ -63,9 +63,12 @@ class KeyStore(Protocol):
         """
         ...
 
-    def shred(self, person: PersonId, scopes: Sequence[str] | None, at: Instant) -> int:
+    def shred(
+        self, person: PersonId, scopes: Sequence[str] | None, at: Instant, below: int = 0
+    ) -> int:
         """Destroy keys (None: all of the person): zeroed, nulled, committed, WAL truncated.
 
+        With `below`, only versions under it: what is left of a quarter lives on under the new one.
         Repeatable. Raises the fence counter. Returns how many rows are shredded now.
         """
         ...

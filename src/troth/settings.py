@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from troth.errors import InvalidInput, NotFound
 
@@ -30,7 +30,7 @@ class Settings:
     zone: str
     relay_host: str
     relay_port: int
-    relay_security: str
+    relay_security: Literal["none", "starttls", "tls"]
     staff: Mapping[str, list[str]] = field(default_factory=dict)
     title: str = ""
 
@@ -88,7 +88,7 @@ def read_settings(folder: Path) -> Settings:
             zone=values["house"]["zone"],
             relay_host=host,
             relay_port=int(port),
-            relay_security=values["mail"].get("security", "none"),
+            relay_security=_security(values["mail"].get("security", "none")),
             staff=_staff(values),
             title=brand.get("title", name),
         )
@@ -100,3 +100,13 @@ def read_settings(folder: Path) -> Settings:
 
 def _staff(values: Mapping[str, Any]) -> dict[str, list[str]]:
     return {role: list(ids) for role, ids in values.get("roles", {}).items()}
+
+
+def _security(word: str) -> Literal["none", "starttls", "tls"]:
+    if word == "none":
+        return "none"
+    if word == "starttls":
+        return "starttls"
+    if word == "tls":
+        return "tls"
+    raise ValueError("mail.security")

@@ -230,12 +230,12 @@ def test_what_was_not_agreed_to_is_not_even_in_the_file(tmp_path):
     made = build(tmp_path, rows)
     with duckdb.connect(str(made.path), read_only=True) as held:
         lines = held.execute(
-            "SELECT psid, day FROM purchase JOIN person USING (person) ORDER BY 1, 2"
+            "SELECT psid, day FROM purchase JOIN person USING (person)"
         ).fetchall()
-        told = held.execute("SELECT psid, interests FROM person ORDER BY 1").fetchall()
+        told = held.execute("SELECT psid, interests FROM person").fetchall()
         names = held.execute("SELECT name FROM code WHERE kind = 'interest'").fetchall()
-    assert lines == [(psid(1), TODAY - 3), (psid(3), TODAY - 90), (psid(3), TODAY)]
-    assert told == [(psid(1), 1), (psid(2), None), (psid(3), None)]
+    assert set(lines) == {(psid(1), TODAY - 3), (psid(3), TODAY - 90), (psid(3), TODAY)}
+    assert set(told) == {(psid(1), 1), (psid(2), None), (psid(3), None)}
     assert names == [("garden",)]
     assert made.rows == 3
 

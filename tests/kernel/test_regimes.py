@@ -460,6 +460,15 @@ def test_a_regime_has_ended_when_its_file_or_all_its_rules_have():
         assert not ruleset.ended("T", at("2026-11-22T23:59:59+00:00"))
 
 
+def test_a_rule_may_be_valid_for_one_day():
+    body = _body("T-1", "prohibition", "no_objection", 'code = "objected"')
+    file = _file(body.replace("status", "valid_to = 2020-01-01\nstatus"))
+    ruleset = load({"t.toml": file}, {}, PREDICATES)
+    args = (PurposeKind.MARKETING, None, "ZA", "ZA")
+    assert ids(*args, at("2020-01-01T23:59:59+00:00"), ruleset=ruleset) == ["T-1"]
+    assert ids(*args, at("2020-01-02T00:00:00+00:00"), ruleset=ruleset) == []
+
+
 def test_versions_of_one_id_follow_each_other():
     body = _body("T-1", "prohibition", "no_objection", 'code = "objected"')
     older = body.replace("status", "valid_to = 2026-11-22\nstatus")

@@ -2,16 +2,20 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from troth import crypto
-from troth.errors import Conflict, EvidenceBroken, Unavailable
+from troth.errors import Conflict, EvidenceBroken, InvalidInput, Unavailable
 from troth.kernel import events, proof
 from troth.terms import LogState
 
 _FIRST = b"\x00" * 32
+_MAC = re.compile(rb"[0-9a-f]{64} ")
+_SIGNED = re.compile(r"(0|[1-9][0-9]{0,18}) ([A-Za-z0-9+/]{43}=)\n+\Z")
+_RESTORE = "restore witness/ from its copy"
 
 
 @contextmanager
@@ -25,14 +29,24 @@ def _locked(path: Path) -> Iterator[int]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield handle
+    except OSError:
+        raise Unavailable(
+            f"witness/{path.name} cannot be written", "check disk and space, then repeat"
+        ) from None
     finally:
         os.close(handle)
 
 
 def _append(handle: int, line: bytes) -> None:
-    os.lseek(handle, 0, os.SEEK_END)
-    os.write(handle, line)
-    os.fsync(handle)
+    """Append durably, or leave the file as long as it was."""
+    end = os.lseek(handle, 0, os.SEEK_END)
+    try:
+        if os.write(handle, line) != len(line):
+            raise OSError("short write")
+        os.fsync(handle)
+    except OSError:
+        os.ftruncate(handle, end)
+        raise
 
 
 class FileJournal:
@@ -54,6 +68,8 @@ class FileJournal:
         with _locked(self._path) as handle:
             last, out = self._last_mac(handle), []
             for act, facts, seq in lines:
+                if facts.keys() & {"act", "seq"}:
+                    raise InvalidInput("a fact of a journal line is called act or seq")
                 line = events.canonical({"act": act, "seq": seq, **facts})
                 last = crypto.mac(self._key, last + line)
                 out.append(last.hex().encode() + b" " + line + b"\n")
@@ -70,7 +86,11 @@ class FileJournal:
             os.ftruncate(handle, size - (len(tail) - keep))
             tail = tail[:keep]
         lines = tail.rstrip(b"\n").rsplit(b"\n", 1)
-        return bytes.fromhex(lines[-1][:64].decode()) if lines[-1] else _FIRST
+        if not lines[-1]:
+            return _FIRST
+        if not _MAC.match(lines[-1]):
+            raise EvidenceBroken("restriction journal: its last line is none", _RESTORE)
+        return bytes.fromhex(lines[-1][:64].decode())
 
     def lines(self) -> Iterator[Mapping[str, str | int]]:
         """Yield every line whose MAC chain holds; raise at the first that does not."""
@@ -83,7 +103,7 @@ class FileJournal:
             if not crypto.same(want.hex().encode(), mac):
                 raise EvidenceBroken(
                     f"restriction journal: line {number} was changed or lines before it are missing",
-                    "restore witness/ from its copy",
+                    _RESTORE,
                 )
             last = want
             yield events.read_canonical(line)
@@ -102,12 +122,12 @@ class FileSignedSize:
             return self._parse(os.pread(handle, 4096, 0))
 
     def _parse(self, raw: bytes) -> LogState | None:
-        lines = raw.decode("ascii", "replace").split("\n")[:-1]
-        for line in reversed(lines):
-            size, _, root = line.partition(" ")
-            if size.isdigit() and root:
-                return LogState(int(size), proof.unb64(root))
-        return None
+        if not raw:
+            return None
+        found = _SIGNED.match(raw.decode("ascii", "replace"))
+        if not found:
+            raise EvidenceBroken("the last signed size cannot be read", _RESTORE)
+        return LogState(int(found[1]), proof.unb64(found[2]))
 
     def advance(self, before: LogState | None, after: LogState) -> None:
         """Move from `before` to `after`, durably."""
@@ -115,6 +135,13 @@ class FileSignedSize:
             have = self._parse(os.pread(handle, 4096, 0))
             if have != before:
                 raise Conflict("another process signed a checkpoint meanwhile", "look again")
+            if have is not None and (
+                after.size < have.size or (after.size == have.size and after.root != have.root)
+            ):
+                raise EvidenceBroken(
+                    f"a checkpoint of size {have.size} was signed already, with another history",
+                    "restore the newest record",
+                )
             line = f"{after.size} {proof.b64(after.root)}\n".encode()
             os.pwrite(handle, line.ljust(128, b"\n"), 0)
             os.fsync(handle)

@@ -6,8 +6,6 @@ An import never widens consent and never lifts a suppression; it books what a ro
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
 from troth import crypto
 from troth.engines import contact as addresses
 from troth.engines.intake import Batch, CustomerRow, EventColumns, Finding, ImportReport
@@ -17,14 +15,11 @@ from troth.kernel.desk import EXTERNAL, SYSTEM, Desk
 from troth.ports import Transaction, View
 from troth.terms import (
     NO_HEAD,
-    NO_RECORD,
     Block,
     Channel,
     ContactPoint,
-    Gathered,
     Instant,
     PersonId,
-    PersonRecord,
     Prepared,
     Sealed,
     Suppressed,
@@ -524,41 +519,3 @@ def _behaviour_events(
             )
         )
     return said
-
-
-def purchases(desk: Desk, rows: Iterable[Sealed]) -> list[Sealed]:
-    """Keep the chunk rows of ordinary goods; the sensitive scope never leaves the vault here."""
-    return [row for row in rows if row.field.startswith(f"{PURCHASES}/")]
-
-
-@dataclass(frozen=True, slots=True)
-class Coarse:
-    """Gate facts of one person for a read model: ids, codes, dates; no value of the vault."""
-
-    person: PersonId
-    record: PersonRecord
-    last_sale: int
-
-
-def everybody(desk: Desk, view: View, size: int = 500) -> Iterator[list[Gathered]]:
-    """Page through everybody's gate facts, the house's own chain left out."""
-    after: PersonId | None = None
-    while people := view.people(after, size):
-        after = people[-1]
-        kept = [p for p in people if p != desk.scribe.house]
-        yield view.gather(kept, Channel.EMAIL)
-
-
-def last_sale(record: PersonRecord) -> int:
-    """Return when this person last bought, 0 never."""
-    return max((r.at for r in record.relations if r.kind == "sale"), default=0)
-
-
-def known(record: PersonRecord) -> bool:
-    """Say whether anything at all is recorded."""
-    return record is not NO_RECORD
-
-
-def decode_names(raw: bytes) -> dict[str, str]:
-    """Read a published item → name table."""
-    return msgspec.json.decode(raw, type=dict[str, str])

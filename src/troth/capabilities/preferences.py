@@ -227,7 +227,7 @@ def _take_consents(
     while True:
         with desk.store.look() as view:
             heads = {g.person: g.head for g in view.gather(list(acts), None)}
-            fresh = {p: [a for a in rows if _is_new(view, a[0])] for p, rows in acts.items()}
+            fresh = {p: _fresh(view, p, rows) for p, rows in acts.items()}
             prepared: list[Prepared] = []
             for person, rows in fresh.items():
                 said = [act for _, act in rows]
@@ -238,12 +238,12 @@ def _take_consents(
             moved = tx.append(prepared)
             if not moved:
                 lines = _restrictions(prepared, start)
-                for rows in fresh.values():
-                    _keep_keys(tx, rows)
+                for person, rows in fresh.items():
+                    _keep_keys(tx, person, rows)
                 tx.put_row(PROGRESS, cursor, str(batch.done).encode())
             else:
                 for person in fresh.keys() - moved:
-                    _keep_keys(tx, fresh[person])
+                    _keep_keys(tx, person, fresh[person])
         desk.journal.note_all(
             lines or _restrictions([p for p in prepared if p.person not in moved], start)
         )
@@ -252,23 +252,33 @@ def _take_consents(
         acts = {p: acts[p] for p in moved}
 
 
-def _keep_keys(tx: Transaction, rows: Sequence[tuple[ConsentRow, events.ConsentAct]]) -> None:
+_Told = Sequence[tuple[ConsentRow, events.ConsentAct]]
+
+
+def _keep_keys(tx: Transaction, person: PersonId, rows: _Told) -> None:
     for row, _ in rows:
-        tx.put_row(KEYS, _row_key(row), b"1")
+        tx.put_row(KEYS, _row_key(person, row), b"1")
 
 
-def _row_key(row: ConsentRow) -> bytes:
+def _row_key(person: PersonId, row: ConsentRow) -> bytes:
+    """Name an act of one person; whoever was erased and came back has no acts yet."""
     told = (
         row.idempotency_key
         or msgspec.json.encode(
-            (row.external_id, row.purpose, row.status, row.channels, row.occurred_at, row.level)
+            (row.purpose, row.status, row.channels, row.occurred_at, row.level)
         ).decode()
     )
-    return crypto.sha256(lp(row.external_id.encode(), told.encode()))[:16]
+    return crypto.sha256(lp(person, told.encode()))[:16]
 
 
-def _is_new(view: View, row: ConsentRow) -> bool:
-    return view.row(KEYS, _row_key(row)) is None
+def _fresh(view: View, person: PersonId, rows: _Told) -> _Told:
+    """Leave out acts taken in before, by an earlier file or an earlier row of this one."""
+    new: dict[bytes, tuple[ConsentRow, events.ConsentAct]] = {}
+    for told in rows:
+        key = _row_key(person, told[0])
+        if view.row(KEYS, key) is None:
+            new.setdefault(key, told)
+    return list(new.values())
 
 
 def _restrictions(prepared: Sequence[Prepared], start: int) -> list[JournalLine]:
@@ -427,8 +437,8 @@ def apply_registry(
     """Apply an opt-out registry file; return how many known addresses it blocks.
 
     Who left the registry since the last file is free of its block again: the registry is its own
-    source. Addresses that arrive later meet the kept MACs. A file without scheme or date is
-    published as unusable: marketing under this registry stays refused, with the remedy.
+    source. Addresses that arrive later meet the kept MACs. A file without date, or of a scheme not
+    known here, is published as unusable: marketing under this registry stays refused, with the remedy.
 
     Args:
         registry: Its name, such as ZA.
@@ -437,7 +447,7 @@ def apply_registry(
         digest: SHA-256 of the file.
         listing: From a public hash to the MAC it is kept under.
     """
-    usable = bool(file.scheme) and file.as_of is not None
+    usable = file.scheme in addresses.REGISTRY_SCHEMES and file.as_of is not None
     keys = {listing(row.digest) for batch in batches for row in batch.rows} if usable else set()
     with desk.store.look() as view:
         before = {k[1:] for k, _ in _all_rows(view, LISTED, b"l")}

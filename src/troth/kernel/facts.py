@@ -18,7 +18,7 @@ class House:
         zone: IANA zone of the house.
         labels: Every data category known; a use of another is `unlabelled_field`.
         special: Categories no purpose may open (alcohol, tobacco, diet, hygiene, health).
-        levels: Per level 0–5 the categories it opens under `personalise`.
+        levels: Per level 0 to 5 the categories it opens under `personalise`.
         notices: Current version per notice; material: oldest version still good per notice.
         caps: Per purpose kind: at most `n` hand-overs in `days`, over all brands.
         registries: Opt-out registries by regime.

@@ -9,7 +9,7 @@ nowhere else, and is the only thing that opens the vault.
 import hashlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self, cast
 
 import msgspec
 
@@ -24,6 +24,7 @@ from troth.terms import (
     NO_RECORD,
     SECOND,
     Claim,
+    Gathered,
     Instant,
     Mask,
     PersonId,
@@ -63,30 +64,17 @@ class Permit:
     Attributes:
         request: The use asked for: actor, action, channel, brand, agreement, moment.
         categories: Category to mask, exactly those asked for.
-        obligations: What the message must carry, by catalogue id.
         basis: consent, customer_exception, ask_once, or "" where the purpose needs no ground.
         waiver: The officer's decision that stood in for a registry file, or "".
-        ruleset: Hash of the rules it was decided by.
         until: First instant at which it is worth nothing any more.
     """
 
-    __slots__ = (
-        "basis",
-        "categories",
-        "obligations",
-        "person",
-        "request",
-        "ruleset",
-        "until",
-        "waiver",
-    )
+    __slots__ = ("_plan", "basis", "categories", "request", "until", "waiver")
 
+    _plan: Plan
     basis: str
     categories: Mapping[str, Mask]
-    obligations: tuple[str, ...]
-    person: PersonId
     request: UseRequest
-    ruleset: str
     until: Instant
     waiver: str
 
@@ -118,9 +106,24 @@ class Permit:
         return f"<permit: {self.purpose}, {len(self.categories)} categories>"
 
     @property
+    def person(self) -> PersonId:
+        """Whose data it opens."""
+        return cast(PersonId, self.request.person)
+
+    @property
     def purpose(self) -> str:
         """Name of the purpose it was given for."""
         return self.request.purpose
+
+    @property
+    def obligations(self) -> tuple[str, ...]:
+        """What the message must carry, by catalogue id."""
+        return self._plan.obligations
+
+    @property
+    def ruleset(self) -> str:
+        """Hash of the rules it was decided by."""
+        return self._plan.ruleset
 
     def covers(self, person: PersonId, category: str, at: Instant) -> bool:
         """Tell whether it still opens this category of this person at `at`."""
@@ -134,13 +137,11 @@ def _setter(name: str) -> Callable[[Permit, object], None]:
 
 
 _blank = object.__new__
-_set_person = _setter("person")
+_set_plan = _setter("_plan")
 _set_request = _setter("request")
 _set_categories = _setter("categories")
-_set_obligations = _setter("obligations")
 _set_basis = _setter("basis")
 _set_waiver = _setter("waiver")
-_set_ruleset = _setter("ruleset")
 _set_until = _setter("until")
 
 
@@ -170,16 +171,13 @@ def _masks(
     request: UseRequest, house: House, claim: Claim, plan: Plan
 ) -> Mapping[str, Mask] | Refusal:
     """Judge the claim again, whoever judged it before, and pick the masks of what was asked."""
-    held, answer = plan.masks
-    if held is not claim:
-        judged = judge_claim(request, house, claim)
-        if isinstance(judged, Refusal):
-            answer = judged
-        else:
-            answer = MappingProxyType(
-                {name: claim.categories[name] for name in request.categories}
-            )
-        plan.masks = (claim, answer)
+    judged = judge_claim(request, house, claim)
+    answer: Mapping[str, Mask] | Refusal = (
+        judged
+        if isinstance(judged, Refusal)
+        else (MappingProxyType({name: claim.categories[name] for name in request.categories}))
+    )
+    plan.masks = (claim, answer)
     return answer
 
 
@@ -205,12 +203,14 @@ def decide(request: UseRequest, facts: Facts) -> Permit | Refusal:
         InvalidInput: The request names nobody, or the facts are of another person or moment.
             Nothing was decided; record nothing.
     """
-    _same_question(request, facts)
     house, claim, gathered = facts.house, facts.claim, facts.gathered
+    _same_question(request, facts, gathered)
     if isinstance(claim, Refusal):
         return claim
     plan = _plan(request, house, gathered.record if gathered else NO_RECORD)
-    masks = _masks(request, house, claim, plan)
+    held, masks = plan.masks
+    if held is not claim:
+        masks = _masks(request, house, claim, plan)
     if isinstance(masks, Refusal):
         return masks
     if gathered is None:
@@ -223,15 +223,14 @@ def decide(request: UseRequest, facts: Facts) -> Permit | Refusal:
     return _mint(request, plan, masks, basis, waived, until)
 
 
-def _same_question(request: UseRequest, facts: Facts) -> None:
-    if request.person is None:
+def _same_question(request: UseRequest, facts: Facts, gathered: Gathered | None) -> None:
+    person = request.person
+    if person is None:
         raise InvalidInput("the request names nobody", "ask judge_claim about a claim alone")
-    if facts.person != request.person:
+    if facts.person != person or (gathered is not None and gathered.person != person):
         raise InvalidInput("facts and request are about two different people")
     if facts.as_of != request.at:
         raise InvalidInput(f"facts are as of {facts.as_of}, the request as of {request.at}")
-    if facts.gathered is not None and facts.gathered.person != request.person:
-        raise InvalidInput("what was gathered is about another person")
 
 
 def _judge_timed(
@@ -271,13 +270,11 @@ def _mint(  # noqa: PLR0913, PLR0917 - the only place a permit is made
     until: int,
 ) -> Permit:
     permit = _blank(Permit)
-    _set_person(permit, request.person)
+    _set_plan(permit, plan)
     _set_request(permit, request)
     _set_categories(permit, masks)
-    _set_obligations(permit, plan.obligations)
     _set_basis(permit, basis)
     _set_waiver(permit, waived)
-    _set_ruleset(permit, plan.ruleset)
     _set_until(permit, until)
     return permit
 

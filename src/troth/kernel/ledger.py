@@ -323,6 +323,16 @@ def check_entry(index: int, entry: bytes) -> list[Finding]:
     return []
 
 
+def require_public(entry: bytes) -> None:
+    """Require what `verify` accepts as a public statement, before it is booked for ever.
+
+    Raises:
+        InvalidInput: A private entry, one too long, or not canonical.
+    """
+    if entry[:1] != proof.PUBLIC or check_entry(0, entry):
+        raise InvalidInput("this is no public statement of the ledger")
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A ledger as a store holds it, for `verify`.

@@ -182,21 +182,14 @@ def _rule_reason(rule: Rule | None, code: ReasonCode, channel: Channel | None) -
 HouseRule = Callable[[UseRequest, PersonRecord, Facts, Plan], ReasonCode | None]
 
 
-def _merged(
-    _request: UseRequest, record: PersonRecord, _facts: Facts, _plan: Plan
-) -> ReasonCode | None:
-    return ReasonCode.UNKNOWN_PERSON if record.alias else None
-
-
-def _erasing(
-    _request: UseRequest, record: PersonRecord, _facts: Facts, _plan: Plan
-) -> ReasonCode | None:
-    return ReasonCode.ERASURE_PENDING if record.erasing else None
-
-
-def _restricted(
+def _state(
     request: UseRequest, record: PersonRecord, _facts: Facts, plan: Plan
 ) -> ReasonCode | None:
+    """Merged away, leaving, or stored only: the gravest of them."""
+    if record.alias:
+        return ReasonCode.UNKNOWN_PERSON
+    if record.erasing:
+        return ReasonCode.ERASURE_PENDING
     if record.restricted and _stored_only(request, plan):
         return ReasonCode.RESTRICTED
     return None
@@ -260,11 +253,7 @@ def _house_rules(
 ) -> tuple[tuple[str, HouseRule], ...]:
     """Rules of the house that can object to this kind of use; the others are not asked."""
     kind = plan.purpose.kind
-    rules: list[tuple[str, HouseRule]] = [
-        ("house.merged", _merged),
-        ("house.erasure", _erasing),
-        ("house.restriction", _restricted),
-    ]
+    rules: list[tuple[str, HouseRule]] = [("house.state", _state)]
     if plan.sends:
         rules.append(("house.address", _address))
     if kind in MARKETING:

@@ -7,6 +7,7 @@ is an objection too (`fact_missing`); an exception becomes `rule_error`. Nothing
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from troth.errors import InvalidInput
@@ -66,11 +67,8 @@ def remembered_scope(house: House, purpose: Purpose, channel: str) -> Scope:
     return found
 
 
-def record_of(facts: Facts) -> PersonRecord:
-    """The person's folded record; without one there is nothing to judge by."""
-    if facts.gathered is None:
-        raise InvalidInput("no record of this person was gathered")
-    return facts.gathered.record
+record_of: Final[Callable[[Facts], PersonRecord]] = attrgetter("gathered.record")
+"""The person's folded record; without one an exception, which becomes `rule_error`."""
 
 
 def what_stands(request: UseRequest, facts: Facts) -> tuple[Found, ...]:
@@ -185,14 +183,19 @@ def customer_exception(
     relations = record_of(facts).relations
     if not relations:
         return _NO_CONSENT
-    purpose = facts.house.purposes[request.purpose]
-    left = [r for r in relations if r.at <= request.at]
-    for need, holds, missed in _EXCEPTION_FACTS:
-        if need in needs:
-            left = [r for r in left if holds(r, purpose, request.brand)]
-        if not left:
-            return missed
-    return None
+    purpose, furthest = facts.house.purposes[request.purpose], 0
+    asked = [fact for fact in _EXCEPTION_FACTS if fact[0] in needs]
+    for relation in relations:
+        reached = 0
+        if relation.at <= request.at:
+            for _, holds, _ in asked:
+                if not holds(relation, purpose, request.brand):
+                    break
+                reached += 1
+            else:
+                return None
+        furthest = max(furthest, reached)
+    return asked[furthest][2] if asked else _NO_CONSENT
 
 
 _EXCEPTION_FACTS: Final[
@@ -390,10 +393,10 @@ def _notice_current(
 def _notice_code(house: House, label: str) -> ReasonCode | None:
     """Compare the notice a consent was bound to; once per notice version."""
     place = ("notice", label)
-    if place not in house.memo:
-        house.memo[place] = _compared(house, label)
-    code: ReasonCode | None = house.memo[place]
-    return code
+    known: tuple[ReasonCode | None] | None = house.memo.get(place)
+    if known is None:
+        known = house.memo[place] = (_compared(house, label),)
+    return known[0]
 
 
 def _compared(house: House, label: str) -> ReasonCode | None:

@@ -1,6 +1,6 @@
 """Reasons: their order, and what would help, as catalogue ids; the words live in catalogues."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -68,8 +68,10 @@ def house_reason(code: ReasonCode, rule: str = HOUSE) -> Reason:
     return Reason(code, rule, REMEDIES[code])
 
 
-def refusal(reasons: Iterable[Reason]) -> Refusal:
+def refusal(reasons: Sequence[Reason]) -> Refusal:
     """Put reasons in the order of `RULES`, each once."""
+    if len(reasons) == 1:
+        return Refusal((reasons[0],))
     distinct = dict.fromkeys(reasons)
     return Refusal(tuple(sorted(distinct, key=_position)))
 

@@ -8,7 +8,7 @@ from troth.errors import EvidenceBroken
 from troth.kernel import events, proof
 from troth.kernel.vault import Vault, lp
 from troth.ports import Randomness, View
-from troth.terms import Actor, Body, Head, Instant, PersonId, Prepared
+from troth.terms import SECOND, Actor, Body, Head, Instant, PersonId, Prepared
 
 ACTOR_BYTES = 8
 
@@ -70,6 +70,7 @@ class Scribe:
             Shredded: The person was erased: nothing can be written under this id any more.
         """
         out = []
+        second = Instant(at // SECOND * SECOND)  # projections see the time a refold will read
         n, prev = head.n, head.c
         name = self.actor(actor, person)
         for payload in payloads:
@@ -78,7 +79,7 @@ class Scribe:
             salt = self._random.take(proof.SALT_BYTES)
             c = proof.commitment(salt, raw)
             body = self._vault.seal_event(person, n, salt + raw, at)
-            out.append(Prepared(person, n, prev, c, body, at, payload))
+            out.append(Prepared(person, n, prev, c, body, second, payload))
             prev = c
         return out
 
@@ -101,9 +102,12 @@ class Scribe:
 
         Raises:
             Shredded: The person was erased.
-            EvidenceBroken: A number is missing, or an event does not name the one before it.
+            NotFound: No key was ever made for this id.
+            EvidenceBroken: A number is missing, the newest event is not the head, or an event does not name the one before it.
         """
         bodies = view.bodies(person)
+        self._vault.keys.key(person, view.now)
+        found = view.gather([person], None)
         out, prev = [], b""
         for n, body in enumerate(bodies, 1):
             recorded = self.read(body, view.now)
@@ -111,4 +115,6 @@ class Scribe:
                 raise EvidenceBroken(f"the chain breaks before entry {body.seq}")
             out.append(recorded)
             prev = recorded.c
+        if found and found[0].head != Head(len(out), prev):
+            raise EvidenceBroken(f"a chain ends before its head at {found[0].head.n}")
         return out

@@ -265,11 +265,13 @@ class Keyring:
         with self._lock:
             self._cache.pop(person, None)
 
-    def shred(self, person: PersonId, scopes: Sequence[str] | None, at: Instant) -> int:
+    def shred(
+        self, person: PersonId, scopes: Sequence[str] | None, at: Instant, below: int = 0
+    ) -> int:
         """Destroy keys; see `KeyStore.shred`. The cache forgets them at once."""
         self._forget(person)
         try:
-            return self._store.shred(person, scopes, at)
+            return self._store.shred(person, scopes, at, below)
         finally:
             self._forget(person)
 

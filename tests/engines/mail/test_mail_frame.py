@@ -3,6 +3,7 @@ import email.policy
 import hashlib
 import html
 import re
+import tomllib
 from email.header import decode_header, make_header
 from html.parser import HTMLParser
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from troth.engines.mail import Frames, compile_frame, presence
+from troth.engines.mail import Frames, compile_frame, parse_template, presence
 from troth.engines.mail.dkim import relaxed_body
 from troth.engines.mail.headers import UNSAFE
 from troth.errors import InvalidInput
@@ -139,6 +140,15 @@ def test_a_full_message_shows_all_values_in_their_places(template, signed, lette
     assert "Kettle &amp; cup" in rich
     assert "Kept for Zoë until Sunday" in rich
     assert made.link_hosts == ("marula.example",)
+
+
+def test_a_slot_not_agreed_inside_an_agreed_repeat_shows_its_fallback(source, signed, letter):
+    data = tomllib.loads(source)
+    data["repeats"]["products"]["slots"]["title"]["category"] = "behaviour.views"
+    made = rendered(parse_template(data), EVERYTHING, FULL, letter())
+    _, plain, rich = parts(signed(made))
+    assert plain.count("- One of our classics") == 2
+    assert "Kettle" not in plain + rich
 
 
 def test_columns_share_the_width_for_any_number_of_items(template, signed, letter):

@@ -58,6 +58,7 @@ def test_a_template_names_every_category_it_could_use(template, everything):
         ("text", "go to https://evil.example/x", "does not lead to a listed host"),
         ("text", "https://marula.example/{{first_name}}", "no part"),
         ("text", "https://marula.{{sku}}.example/", "listed host"),
+        ("text", "https://marula.example:{{sku}}/", "inside a host"),
         ("text", "qzslot0001zq", "token"),
         ("speed", 5, "speed is unknown"),
         ("slots", [], "slots"),

@@ -6,7 +6,7 @@ values in its lists, on nothing else, and no text of anybody enters it. What a p
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from operator import and_, or_
@@ -124,34 +124,42 @@ class _Compiler:
 
     def people(self, ask: Ask) -> Any:  # noqa: ANN401
         """Return the people of whom the expression is true."""
-        ibis = _ibis()
-        table = ibis.table(_PERSON, name="person")
-        found = list(words.predicates(ask.where))
-        bought = [p for p in found if isinstance(p, words.Buying)]
+        musts = list(_musts(ask.where))
+        table = plain = self._plain(ask, musts)
+        rest = [each for each in musts if not _is_plain(each)]
+        found = [each for must in rest for each in words.predicates(must)]
+        bought = [each for each in found if isinstance(each, words.Buying)]
         windows = list(dict.fromkeys(map(words.window, bought)))
         wishes = list(dict.fromkeys(p for p in found if isinstance(p, words.InterestIn)))
-        columns: dict[Any, str] = {}
+        among = plain if len(rest) < len(musts) or ask.scope else None
         if windows:
-            columns |= {each: f"sum_{n}" for n, each in enumerate(windows)}
-            table = table.left_join(self._sums(windows), "person")
+            table = table.left_join(self._sums(windows, among), "person").drop("person_right")
         if wishes:
-            columns |= {each: f"hit_{n}" for n, each in enumerate(wishes)}
-            table = table.drop("person_right") if windows else table
-            table = table.left_join(self._hits(wishes), "person")
-        chosen = table.filter(self._holds(ask.where, table, columns))
-        if ask.scope:
-            chosen = chosen.filter((chosen.may & self.mark("may", ask.scope)) != 0)
+            table = table.left_join(self._hits(wishes, among), "person").drop("person_right")
+        columns: dict[Any, str] = {each: f"sum_{n}" for n, each in enumerate(windows)}
+        columns |= {each: f"hit_{n}" for n, each in enumerate(wishes)}
+        if rest:
+            table = table.filter(*[self._holds(each, table, columns) for each in rest])
         if ask.without:
-            chosen = chosen.anti_join(ibis.table({"person": "int32"}, name=EXCLUDED), "person")
-        return chosen
+            table = table.anti_join(_ibis().table({"person": "int32"}, name=EXCLUDED), "person")
+        return table
 
-    def _sums(self, windows: list[words.Window]) -> Any:  # noqa: ANN401
+    def _plain(self, ask: Ask, musts: list[words.Expression]) -> Any:  # noqa: ANN401
+        """Filter the people by what their own row says: fewer purchases to add up afterwards."""
+        people = _ibis().table(_PERSON, name="person")
+        tests = [self._holds(each, people, {}) for each in musts if _is_plain(each)]
+        if ask.scope:
+            tests.append((people.may & self.mark("may", ask.scope)) != 0)
+        return people.filter(*tests) if tests else people
+
+    def _sums(self, windows: list[words.Window], among: Any) -> Any:  # noqa: ANN401
         """Add up, per person, what each window sums: one pass over the purchases."""
         lines = _ibis().table(_PURCHASE, name="purchase")
         longest = max(each.days for each in windows)
         lines = lines.filter(
             lines.day > self.mark("day", longest), lines.day <= self.mark("day", 0)
         )
+        lines = lines if among is None else lines.semi_join(among, "person")
         sums = {f"sum_{n}": self._sum(lines, each) for n, each in enumerate(windows)}
         return lines.group_by("person").aggregate(**sums)
 
@@ -165,8 +173,9 @@ class _Compiler:
             counted &= lines.grp == self.mark("group", window.group)
         return lines.count(where=counted)
 
-    def _hits(self, wishes: list[words.InterestIn]) -> Any:  # noqa: ANN401
+    def _hits(self, wishes: list[words.InterestIn], among: Any) -> Any:  # noqa: ANN401
         told = _ibis().table(_INTEREST, name="interest")
+        told = told if among is None else told.semi_join(among, "person")
         hits = {
             f"hit_{n}": told.count(
                 where=told.code.isin([self.mark("interest", name) for name in wish.values])
@@ -202,6 +211,22 @@ class _Compiler:
         """Say whether the newest relation of a kind is young enough; none is a plain no."""
         last = table[f"last_{predicate.kind}"]
         return last.notnull() & (last > self.mark("month", predicate.within_months))
+
+
+def _musts(where: words.Expression) -> Iterator[words.Expression]:
+    """Yield what must all be true for the whole to be true."""
+    if isinstance(where, words.Every):
+        for part in where.parts:
+            yield from _musts(part)
+    else:
+        yield where
+
+
+def _is_plain(where: words.Expression) -> bool:
+    """Say whether a person's own row answers it, without purchases and interests."""
+    return not any(
+        isinstance(each, words.Buying | words.InterestIn) for each in words.predicates(where)
+    )
 
 
 def _unknown() -> Any:  # noqa: ANN401

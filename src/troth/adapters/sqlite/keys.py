@@ -7,7 +7,8 @@ this disk (a flash block may keep a stale copy), said so wherever a horizon is s
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from troth import crypto
@@ -124,35 +125,41 @@ class FileKeyStore:
                 "SELECT psid, scope, kver, state, coalesce(wrapped, x''), kcv, epoch, fence_at"  # noqa: S608 - question marks only
                 f" FROM key_row WHERE psid IN ({','.join('?' * len(part))})"
             )
-            with self._lock:
+            with self._lock, self._told():
                 out += [KeyRow(*row) for row in self._con.execute(sql, part)]
         return out
 
     def add(self, rows: Iterable[KeyRow]) -> None:
         """Store new rows, durably; see `ports.KeyStore.add`."""
-        rows = list(rows)
-        with self._lock:
+        with self._write():
+            for row in (rows := list(rows)):
+                self._refuse_fenced(row)
+            self._con.executemany(
+                "INSERT INTO key_row VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+                [(r.person, r.scope, r.kver, r.state, r.wrapped, r.kcv, r.epoch) for r in rows],
+            )
+
+    @contextmanager
+    def _write(self) -> Iterator[None]:
+        """Hold the store for one write: whole on a clean exit, nothing otherwise."""
+        with self._lock, self._told():
             self._con.execute("BEGIN IMMEDIATE")
             try:
-                for row in rows:
-                    self._refuse_fenced(row)
-                self._con.executemany(
-                    "INSERT INTO key_row VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-                    [
-                        (r.person, r.scope, r.kver, r.state, r.wrapped, r.kcv, r.epoch)
-                        for r in rows
-                    ],
-                )
+                yield
                 self._con.execute("COMMIT")
-            except sqlite3.IntegrityError:
-                self._con.execute("ROLLBACK")
-                raise Conflict("a key of this id and scope exists already") from None
-            except sqlite3.DatabaseError as fault:
-                self._con.execute("ROLLBACK")
-                raise schema.damaged(self._folder / "keys.db", fault) from None
-            except Conflict:
-                self._con.execute("ROLLBACK")
-                raise
+            finally:
+                if self._con.in_transaction:
+                    self._con.execute("ROLLBACK")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in the house's words what SQLite says of the file."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise Conflict("a key of this id and scope exists already") from None
+        except sqlite3.DatabaseError as fault:
+            raise schema.damaged(self._folder / "keys.db", fault) from None
 
     def _refuse_fenced(self, row: KeyRow) -> None:
         sql = (
@@ -162,15 +169,16 @@ class FileKeyStore:
         if self._con.execute(sql, (row.person, row.scope, row.kver)).fetchone():
             raise Conflict("this id was erased and is never used again", "use a new id")
 
-    def shred(self, person: PersonId, scopes: Sequence[str] | None, at: Instant) -> int:
+    def shred(
+        self, person: PersonId, scopes: Sequence[str] | None, at: Instant, below: int = 0
+    ) -> int:
         """Destroy keys: zero, null, commit, truncate the log; see `ports.KeyStore.shred`."""
         where = "psid = ?"
-        args: tuple[bytes | str, ...] = (person,)
+        args: tuple[bytes | str | int, ...] = (person,)
         if scopes is not None:
-            where += f" AND scope IN ({','.join('?' * len(scopes))})"
-            args = (person, *scopes)
-        with self._lock:
-            self._con.execute("BEGIN IMMEDIATE")
+            where += f" AND scope IN ({','.join('?' * len(scopes))}) AND (? = 0 OR kver < ?)"
+            args = (person, *scopes, below, below)
+        with self._write():
             self._con.execute(
                 f"UPDATE key_row SET wrapped = zeroblob(length(wrapped)) WHERE {where}"  # noqa: S608 - question marks only
                 " AND wrapped IS NOT NULL",
@@ -189,22 +197,25 @@ class FileKeyStore:
             self._con.execute("UPDATE fence SET counter = counter + 1")
             sql = f"SELECT count(*) FROM key_row WHERE {where} AND state = 'shredded'"  # noqa: S608 - question marks only
             count = int(self._con.execute(sql, args).fetchone()[0])
-            self._con.execute("COMMIT")
+        self._truncate_log()
+        return count
+
+    def _truncate_log(self) -> None:
+        with self._lock, self._told():
             busy = self._con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
             raise Unavailable("a reader holds the key store's log", "repeat in a moment", 1)
-        return count
 
     def fence(self) -> int:
         """Return the fence counter."""
-        with self._lock:
+        with self._lock, self._told():
             return int(self._con.execute("SELECT counter FROM fence").fetchone()[0])
 
     def shard_key(self, shard: int) -> tuple[int, bytes]:
         """Return (epoch, key) of a shard."""
         known = self._shards.get(shard)
         if known is None:
-            with self._lock:
+            with self._lock, self._told():
                 row = self._con.execute(
                     "SELECT epoch, wrapped FROM shard WHERE shard = ?", (shard,)
                 ).fetchone()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from troth.adapters.sqlite import schema
 from troth.adapters.sqlite.view import SqliteView, marks, record_encoder
-from troth.errors import Conflict, EvidenceBroken, NotFound, Unavailable
+from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound, Unavailable
 from troth.kernel import ledger, proof
 from troth.ports import Clock, Projections
 from troth.terms import (
@@ -48,40 +48,49 @@ class SqliteStore:
         self._readers: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._writer = schema.connect(path)
-        path.chmod(0o600)
-        schema.migrate(self._writer, path, schema.STEPS)
-        self._writer.execute(
-            "INSERT OR IGNORE INTO log_state VALUES (1, 0, ?, 0, 0)", (proof.EMPTY_ROOT,)
-        )
         self._edge: ledger.Edge | None = None
+        try:
+            path.chmod(0o600)
+            schema.migrate(self._writer, path, schema.STEPS)
+            self._writer.execute(
+                "INSERT OR IGNORE INTO log_state VALUES (1, 0, ?, 0, 0)", (proof.EMPTY_ROOT,)
+            )
+        except sqlite3.DatabaseError as fault:
+            self._writer.close()
+            raise schema.damaged(path, fault) from None
+        except OSError:
+            self._writer.close()
+            raise Unavailable(f"{path.name} is not yours", "check owner and mode") from None
+        except (Unavailable, EvidenceBroken):
+            self._writer.close()
+            raise
 
-    def _reader(self) -> sqlite3.Connection:
-        con: sqlite3.Connection | None = getattr(self._local, "con", None)
-        if con is None:
+    def _reader(self, depth: int = 0) -> sqlite3.Connection:
+        """Return this thread's connection for a look inside `depth` other looks."""
+        mine: list[sqlite3.Connection] = getattr(self._local, "readers", [])
+        self._local.readers = mine
+        while len(mine) <= depth:
             con = schema.connect(self._path)
             con.execute("PRAGMA query_only = ON")
-            self._local.con = con
+            mine.append(con)
             self._readers.append(con)
-        return con
+        return mine[depth]
 
     @contextmanager
     def look(self) -> Iterator[SqliteView]:
-        """Open a read snapshot; inside another look of the same thread, the same one."""
-        open_view: SqliteView | None = getattr(self._local, "view", None)
-        if open_view is not None:
-            yield open_view
-            return
-        con = self._reader()
+        """Open a read snapshot; a look inside a look is a fresh one, never the older snapshot."""
+        depth: int = getattr(self._local, "depth", 0)
+        con = self._reader(depth)
         try:
             con.execute("BEGIN")
             view = SqliteView(con, self._clock.now())
         except sqlite3.DatabaseError as fault:
             raise schema.damaged(self._path, fault) from None
-        self._local.view = view
+        self._local.depth = depth + 1
         try:
             yield view
         finally:
-            self._local.view = None
+            self._local.depth = depth
             con.execute("ROLLBACK")
 
     @contextmanager
@@ -146,6 +155,15 @@ class SqliteStore:
         self._readers.clear()
 
 
+def _require_chains(prepared: Sequence[Prepared]) -> None:
+    last: dict[PersonId, Prepared] = {}
+    for p in prepared:
+        before = last.get(p.person)
+        if before is not None and (p.n != before.n + 1 or p.prev != before.c):
+            raise InvalidInput("events of one person in a batch do not follow one another")
+        last[p.person] = p
+
+
 class SqliteTransaction(SqliteView):
     """One short write; see `ports.Transaction`."""
 
@@ -201,6 +219,7 @@ class SqliteTransaction(SqliteView):
         people = list(dict.fromkeys(p.person for p in prepared))
         known = self._locals(people)
         first = {p.person: p for p in reversed(prepared)}
+        _require_chains(prepared)
         moved = frozenset(
             person
             for person in people
@@ -233,6 +252,7 @@ class SqliteTransaction(SqliteView):
 
     def state(self, entry: bytes) -> int:
         """Append a public statement; return its leaf index."""
+        ledger.require_public(entry)
         self._pending.append(entry)
         return self.size - 1
 

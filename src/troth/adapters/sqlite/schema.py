@@ -1,9 +1,10 @@
 """The record's tables, as forward-only numbered steps. An event, once written, is never rewritten."""
 
 import sqlite3
+import time
 from pathlib import Path
 
-from troth.errors import EvidenceBroken, Unavailable
+from troth.errors import Conflict, EvidenceBroken, Fault, Unavailable
 
 STEPS: tuple[str, ...] = (
     """
@@ -47,6 +48,7 @@ STEPS: tuple[str, ...] = (
     """,
 )
 
+_PATIENCE = 200
 _WANTED = {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "foreign_keys": 1}
 
 
@@ -65,7 +67,7 @@ def connect(path: Path) -> sqlite3.Connection:
         ) from None
     try:
         for name, value in _WANTED.items():
-            con.execute(f"PRAGMA {name} = {value}")
+            _set(con, f"PRAGMA {name} = {value}")
             have = con.execute(f"PRAGMA {name}").fetchone()[0]
             if have != value:
                 raise Unavailable(f"SQLite keeps {name} at {have}", f"it must be {value}")
@@ -76,10 +78,30 @@ def connect(path: Path) -> sqlite3.Connection:
     return con
 
 
-def damaged(path: Path, fault: sqlite3.DatabaseError) -> Unavailable | EvidenceBroken:
-    """Tell a file that cannot be written from one that is broken."""
+def _set(con: sqlite3.Connection, pragma: str) -> None:
+    """Set a pragma; SQLite does not wait by itself while another changes the journal mode."""
+    for _ in range(_PATIENCE):
+        try:
+            con.execute(pragma)
+        except sqlite3.OperationalError as fault:
+            if "locked" not in str(fault):
+                raise
+            time.sleep(0.05)
+        else:
+            return
+    con.execute(pragma)
+
+
+def damaged(path: Path, fault: sqlite3.DatabaseError) -> Fault:
+    """Tell a row that is there already, a file held or not writable, and one that is broken."""
     text = str(fault)
-    if "readonly" in text or "unable to open" in text or "locked" in text:
+    if isinstance(fault, sqlite3.IntegrityError):
+        return Conflict(f"{path.name}: a row of this write exists already", "look again")
+    if isinstance(fault, sqlite3.ProgrammingError):
+        return Unavailable(f"{path.name} is closed", "open it again")
+    if "locked" in text or "busy" in text:
+        return Unavailable(f"{path.name} is held by another process", "repeat in a moment", 1)
+    if "readonly" in text or "unable to open" in text:
         return Unavailable(f"{path.name}: {text}", "check owner and mode of the folder")
     if "full" in text:
         return Unavailable(f"{path.name}: the disk is full", "free space; nothing was half-done")
@@ -100,6 +122,20 @@ def migrate(con: sqlite3.Connection, path: Path, steps: tuple[str, ...]) -> None
                 f"{path.name} was written by a newer Troth", "install that version or newer"
             )
         for number, step in enumerate(steps[have:], have + 1):
-            con.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+            _apply(con, number, step)
     except sqlite3.DatabaseError as fault:
         raise damaged(path, fault) from None
+
+
+def _apply(con: sqlite3.Connection, number: int, step: str) -> None:
+    """Apply one step under the write lock, unless another process did so meanwhile."""
+    con.execute("BEGIN IMMEDIATE")
+    try:
+        if con.execute("PRAGMA user_version").fetchone()[0] < number:
+            for statement in step.split(";"):
+                con.execute(statement)
+            con.execute(f"PRAGMA user_version = {number}")
+        con.execute("COMMIT")
+    finally:
+        if con.in_transaction:
+            con.execute("ROLLBACK")

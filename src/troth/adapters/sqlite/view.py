@@ -181,6 +181,7 @@ class SqliteView:
     def blocks(self, sups: Sequence[bytes]) -> dict[bytes, tuple[Block, ...]]:
         """Return suppressions by MAC."""
         out: dict[bytes, tuple[Block, ...]] = {}
+        sups = list(dict.fromkeys(sups))
         for start in range(0, len(sups), MANY):
             part = sups[start : start + MANY]
             sql = (

@@ -30,7 +30,7 @@ from troth.surfaces.demo.people import Customer, told
 SILENT_DAYS = 90
 REGISTRY_SCHEME = "sha256-lower-trim"
 _REGISTRY_AGE_DAYS = 15
-_DRAFTS = ("troth.toml", "purposes", "notices", "templates")
+_DRAFTS = ("troth.toml", "purposes", "notices", "templates", "audiences")
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "customers": (

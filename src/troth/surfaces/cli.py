@@ -1,0 +1,552 @@
+"""The command line: how each command is spelt. What it does lies in `surfaces.commands`.
+
+Every command answers with an exit status of `faults.ENDS`, takes `--json`, and says an error in
+one line without personal data. A command's own parts load when it runs, so `--help` is quick.
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from troth.errors import Fault, InvalidInput
+from troth.surfaces import faults
+from troth.surfaces.commands.answer import Answer
+
+if TYPE_CHECKING:
+    from troth.surfaces.commands.call import Call
+
+Command = Callable[..., Any]
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(slots=True)
+class _Running:
+    """What `main` must know of a command that failed."""
+
+    command: str = ""
+    folder: Path | None = None
+
+
+@click.group(context_settings=_CONTEXT, invoke_without_command=True)
+@click.version_option(None, "-V", "--version", package_name="troth", message="%(version)s")
+@click.pass_context
+def root(ctx: click.Context) -> int:
+    """Troth: personalised marketing that each customer agreed to, with proof.
+
+    Exit status: 0 ok, 1 refused or not verified, 2 bad input, 3 unavailable.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return 0
+
+
+def _everywhere(function: Command) -> Command:
+    """Add the options every command has, and print its answer."""
+
+    @click.option("-w", "--workspace", default=".", metavar="DIR", help="Workspace folder [.].")
+    @click.option("--as", "who", default="", metavar="ROLE:ID", help="On whose behalf.")
+    @click.option("--at", default="", metavar="TIME", help="Let the clock stand at this moment.")
+    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+    @click.pass_context
+    @functools.wraps(function)
+    def run(
+        ctx: click.Context,
+        /,
+        workspace: str,
+        who: str,
+        at: str,
+        *,
+        as_json: bool,
+        **given: object,
+    ) -> int:
+        from troth.surfaces.commands.call import Call
+
+        running: _Running = ctx.find_object(_Running) or _Running()
+        running.command, running.folder = ctx.command_path, Path(workspace)
+        with _Bar(quiet=as_json or not sys.stderr.isatty()) as bar:
+            call = Call(running.folder, at, who, _silent if as_json else _tell, bar.watch)
+            answer = function(call, **given)
+        if as_json:
+            click.echo(json.dumps(answer.data, sort_keys=True, ensure_ascii=False))
+        else:
+            click.echo("\n".join(answer.lines))
+        return int(answer.exit)
+
+    return run
+
+
+def _silent(_line: str) -> None:
+    """Say nothing: the output is for programs."""
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+class _Bar:
+    """A progress bar on standard error, drawn only for a person who looks."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._progress: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def watch(self, name: str) -> Callable[[int], None]:
+        """Return what is told the number of rows done so far."""
+        if self._quiet:
+            return lambda _done: None
+        if self._progress is None:
+            from rich.console import Console
+            from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._progress.start()
+        task = self._progress.add_task(name, total=None)
+        return lambda done: self._progress.update(task, completed=done)
+
+
+# The house
+
+
+@root.command()
+@click.argument("directory", metavar="DIR")
+@click.option(
+    "--from", "source", type=click.Choice(["demo"]), help="Begin with the demo's drafts."
+)
+@_everywhere
+def init(call: "Call", directory: str, source: str | None) -> Answer:
+    """Make keys, record and ledger in DIR, which holds troth.toml (or gets the demo's)."""
+    from troth.surfaces.commands import house
+
+    return house.init(call, Path(directory), source)
+
+
+@root.command()
+@_everywhere
+def check(call: "Call") -> Answer:
+    """Read the drafts and say what is wrong; publishes nothing."""
+    from troth.surfaces.commands import house
+
+    return house.check(call)
+
+
+@root.command()
+@_everywhere
+def apply(call: "Call") -> Answer:
+    """Publish the drafts that changed: all or none."""
+    from troth.surfaces.commands import house
+
+    return house.apply(call)
+
+
+@root.group()
+def waive() -> None:
+    """Record an officer's dated decision."""
+
+
+@waive.command("registry")
+@click.option("--registry", default="ZA", show_default=True, help="Which opt-out registry.")
+@click.option("--until", required=True, metavar="TIME", help="When the decision ends.")
+@click.option("--reason", required=True, help="Why; it is published.")
+@_everywhere
+def waive_registry(call: "Call", registry: str, until: str, reason: str) -> Answer:
+    """Go on for a time with a registry file that is out of date (privacy officer only)."""
+    from troth.surfaces.commands import house
+
+    return house.waive_registry(call, registry, until, reason)
+
+
+# Files
+
+
+@root.command("import")
+@click.argument(
+    "kind", type=click.Choice(["customers", "consents", "events", "suppressions", "registry"])
+)
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--zone", default="", help="Zone of times that name none, such as Africa/Johannesburg."
+)
+@click.option("--brand", default="", help="Whose customers they are.")
+@click.option("--products", default="", metavar="FILE", help="Which items are sensitive.")
+@click.option("--registry", default="ZA", show_default=True, help="Name of the opt-out registry.")
+@click.option("--rejects", default="", metavar="FILE", help="Where rejected lines are listed.")
+@_everywhere
+def import_(call: "Call", kind: str, file: str, **options: str) -> Answer:
+    """Take a file in, resuming where an earlier run of it stopped.
+
+    Never widens a consent and never lifts a suppression. Every row that was not taken is listed
+    with its line, its field and what to do.
+    """
+    from troth.surfaces.commands import intake
+
+    return intake.take(call, kind, Path(file), intake.Options(**options))
+
+
+# People
+
+
+@root.group()
+def consent() -> None:
+    """What a person agreed to, refused or withdrew.
+
+    PERSON is an outside id or an e-mail address; `-` reads it from standard input.
+    """
+
+
+def _act(function: Command) -> Command:
+    for option in (
+        click.argument("person", metavar="PERSON"),
+        click.option("--purpose", default="marketing", show_default=True),
+        click.option("--channel", "channels", multiple=True, help="Repeat for several."),
+        click.option("--method", default="", help="How: checkbox, button, paper, call_recording."),
+        click.option("--proof", default="", help="Reference to what proves it."),
+        click.option("--notice", default="", metavar="NAME@VERSION", help="The notice shown."),
+        click.option("--category", "categories", multiple=True, help="For personalise."),
+        click.option("--level", type=click.IntRange(0, 5), help="For personalise."),
+        click.option("--occurred", default="", metavar="TIME", help="When, if not now."),
+        click.option("--receipt", default="", metavar="FILE", help="Write the receipt here."),
+    ):
+        function = option(function)
+    return function
+
+
+@consent.command("give")
+@_everywhere
+@_act
+def consent_give(call: "Call", person: str, **told: object) -> Answer:
+    """Record that a person agreed; needs notice, method and proof, and names each channel."""
+    from troth.surfaces.commands import consent as acts
+
+    return acts.record(call, "given", person, acts.read_told(told))
+
+
+@consent.command("refuse")
+@_everywhere
+@_act
+def consent_refuse(call: "Call", person: str, **told: object) -> Answer:
+    """Record that a person was asked and said no."""
+    from troth.surfaces.commands import consent as acts
+
+    return acts.record(call, "refused", person, acts.read_told(told))
+
+
+@consent.command("withdraw")
+@_everywhere
+@_act
+def consent_withdraw(call: "Call", person: str, **told: object) -> Answer:
+    """Stop a purpose (all marketing, if none is named) on a channel, or on all of them."""
+    from troth.surfaces.commands import consent as acts
+
+    return acts.record(call, "withdrawn", person, acts.read_told(told))
+
+
+@consent.command("show")
+@click.argument("person", metavar="PERSON")
+@click.option("--reason", default="", help="The case or request this is for; the person sees it.")
+@_everywhere
+def consent_show(call: "Call", person: str, reason: str) -> Answer:
+    """Show what stands and how it came about; the look itself is recorded first."""
+    from troth.surfaces.commands import consent as acts
+
+    return acts.show(call, person, reason)
+
+
+@consent.command("as-of")
+@click.argument("person", metavar="PERSON")
+@click.option("--valid", required=True, metavar="TIME", help="What held at this moment …")
+@click.option(
+    "--known", default="", metavar="TIME", help="… as far as it was known by then [now]."
+)
+@click.option("--reason", default="", help="The case or request this is for; the person sees it.")
+@_everywhere
+def consent_as_of(call: "Call", person: str, valid: str, known: str, reason: str) -> Answer:
+    """Show what held at one moment as it was known at another."""
+    from troth.surfaces.commands import consent as acts
+
+    return acts.as_of(call, person, (valid, known), reason)
+
+
+@root.command()
+@click.argument("person", metavar="PERSON")
+@click.option("--purpose", required=True)
+@click.option("--channel", default="email", show_default=True)
+@click.option("--reason", default="", help="The case this is for; the person sees it.")
+@_everywhere
+def explain(call: "Call", person: str, purpose: str, channel: str, reason: str) -> Answer:
+    """Say why this person may or may not get a message, and what would change that."""
+    from troth.surfaces.commands import explain as why
+
+    return why.explain(call, person, why.Question(purpose, channel, reason))
+
+
+@root.command()
+@click.argument("person", metavar="PERSON")
+@click.option("--now", is_flag=True, help="Do it without asking; it cannot be undone.")
+@click.option("--request", default="", help="Id of the request; one is made if none is named.")
+@_everywhere
+def erase(call: "Call", person: str, request: str, *, now: bool) -> Answer:
+    """Make everything held about a person unreadable, for good, and print the certificate."""
+    from troth.surfaces.commands import rights
+
+    asked = now or _asked("Erase this person for good? This cannot be undone")
+    return rights.erase(call, person, request, agreed=asked)
+
+
+def _asked(question: str) -> bool:
+    """Ask a person at a terminal; where there is none the answer is no."""
+    return sys.stdin.isatty() and click.confirm(question, err=True)
+
+
+@root.group()
+def receipt() -> None:
+    """Receipts: `.tlog-proof` files anybody can check."""
+
+
+@receipt.command("export")
+@click.argument("person", metavar="PERSON")
+@click.option("--out", default="receipts", show_default=True, metavar="DIR")
+@click.option("--reason", default="", help="The request this is for; the person sees it.")
+@_everywhere
+def receipt_export(call: "Call", person: str, out: str, reason: str) -> Answer:
+    """Write every receipt of a person into a folder, with the policy they verify under."""
+    from troth.surfaces.commands import rights
+
+    return rights.export(call, person, Path(out), reason)
+
+
+@receipt.command("verify")
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--policy", default="", metavar="FILE", help="Whom to believe, instead of this house."
+)
+@_everywhere
+def receipt_verify(call: "Call", file: str, policy: str) -> Answer:
+    """Check a receipt; with --policy no workspace is needed."""
+    from troth.surfaces.commands import rights
+
+    return rights.verify(call, Path(file), policy)
+
+
+# Campaigns
+
+
+@root.group()
+def audience() -> None:
+    """Audiences: audiences/NAME.toml."""
+
+
+@audience.command("preview")
+@click.argument("name")
+@_everywhere
+def audience_preview(call: "Call", name: str) -> Answer:
+    """Say how many would be reached, and how many not, and why; nobody is named."""
+    from troth.surfaces.commands import campaign as campaigns
+
+    return campaigns.preview(call, campaigns.Plan(name))
+
+
+@audience.command("rebuild")
+@_everywhere
+def audience_rebuild(call: "Call") -> Answer:
+    """Build the audience engine's copy anew from the record; needs the extra [reach]."""
+    from troth.surfaces.commands import campaign as campaigns
+
+    return campaigns.rebuild(call)
+
+
+@root.group()
+def campaign() -> None:
+    """A campaign sends the template NAME to the audience NAME, at most once to each person."""
+
+
+def _planned(function: Command) -> Command:
+    for option in (
+        click.argument("name"),
+        click.option("--template", default="", help="Another template than NAME."),
+        click.option("--audience", default="", help="Another audience than NAME."),
+    ):
+        function = option(function)
+    return function
+
+
+@campaign.command("check")
+@_everywhere
+@_planned
+def campaign_check(call: "Call", name: str, template: str, audience: str) -> Answer:
+    """Say whether the campaign could go out: template, purpose, permission, registry, sender."""
+    from troth.surfaces.commands import campaign as campaigns
+
+    return campaigns.check(call, campaigns.Plan(name, template, audience))
+
+
+@campaign.command("test")
+@_everywhere
+@_planned
+@click.option("--level", type=click.IntRange(1, 5), default=1, show_default=True)
+@click.option("--out", default="", metavar="FILE", help="Where [NAME-levelK.eml].")
+def campaign_test(  # noqa: PLR0913, PLR0917 - one parameter per option
+    call: "Call", name: str, template: str, audience: str, level: int, out: str
+) -> Answer:
+    """Write the message as a level shows it, with sample words; nobody's data is opened."""
+    from troth.surfaces.commands import campaign as campaigns
+
+    return campaigns.test(call, campaigns.Plan(name, template, audience), level, out)
+
+
+@campaign.command("send")
+@_everywhere
+@_planned
+@click.option("--relay", default="", metavar="HOST:PORT", help="Instead of the workspace's relay.")
+@click.option("--yes", is_flag=True, help="Do not ask before sending.")
+def campaign_send(  # noqa: PLR0913 - one parameter per option
+    call: "Call", name: str, template: str, audience: str, relay: str, *, yes: bool
+) -> Answer:
+    """Decide for each candidate, book, hand over; a repeated run never sends twice."""
+    from troth.surfaces.commands import campaign as campaigns
+
+    plan = campaigns.Plan(name, template, audience)
+    return campaigns.send(call, plan, relay, lambda text: yes or _asked(text))
+
+
+@campaign.command("status")
+@click.argument("name")
+@_everywhere
+def campaign_status(call: "Call", name: str) -> Answer:
+    """Say how far a campaign has come."""
+    from troth.surfaces.commands import campaign as campaigns
+
+    return campaigns.status(call, campaigns.Plan(name))
+
+
+# Evidence
+
+
+@root.group()
+def ledger() -> None:
+    """The append-only record of what was done, and its proofs."""
+
+
+@ledger.command("head")
+@_everywhere
+def ledger_head(call: "Call") -> Answer:
+    """Show the newest signed checkpoint and the key it is signed with."""
+    from troth.surfaces.commands import ledger as log
+
+    return log.head(call)
+
+
+@ledger.command("verify")
+@_everywhere
+def ledger_verify(call: "Call") -> Answer:
+    """Recompute every entry, tile and root and check every signature."""
+    from troth.surfaces.commands import ledger as log
+
+    return log.verify(call)
+
+
+@ledger.command("prove")
+@click.argument("index", type=click.IntRange(0), required=False)
+@click.option("--since", type=click.IntRange(1), help="Prove that nothing before was changed.")
+@_everywhere
+def ledger_prove(call: "Call", index: int | None, since: int | None) -> Answer:
+    """Prove that entry INDEX is in the ledger, or (--since SIZE) that it only grew."""
+    from troth.surfaces.commands import ledger as log
+
+    return log.prove(call, index, since)
+
+
+# Running
+
+
+@root.command()
+@click.argument("directory", metavar="DIR", default="demo")
+@click.option("--no-serve", is_flag=True, help="Only the job and its figures.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8400, show_default=True)
+@_everywhere
+def demo(call: "Call", directory: str, port: int, *, no_serve: bool) -> Answer:
+    """Do the whole job on published data in DIR, print its figures, then show the pages."""
+    from troth.surfaces.commands import running
+
+    return running.demo(call, Path(directory), None if no_serve else port)
+
+
+@root.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8400, show_default=True)
+@_everywhere
+def serve(call: "Call", port: int) -> Answer:
+    """Show the pages of a workspace on this machine."""
+    from troth.surfaces.commands import running
+
+    return running.serve(call, port)
+
+
+# The edge
+
+
+def main() -> None:
+    """Run one command line and leave with its exit status."""
+    sys.exit(answer(sys.argv[1:]))
+
+
+def answer(line: list[str]) -> int:
+    """Run one command line; every error becomes one line and an exit status, never a traceback."""
+    running = _Running()
+    try:
+        return int(root.main(line, "troth", standalone_mode=False, obj=running) or 0)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("troth: stopped; what was booked is kept, run it again to go on", err=True)
+        return faults.STOPPED
+    except click.ClickException as error:
+        return _failed(_misspelt(error), running, line)
+    except BrokenPipeError:
+        sys.stdout = None
+        return faults.OK
+    except Exception as error:  # noqa: BLE001 - the edge: nothing may become a traceback
+        return _failed(faults.fault_of(error), running, line)
+
+
+def _failed(fault: Fault, running: _Running, line: list[str]) -> int:
+    status = faults.exit_of(fault.code)
+    click.echo(faults.spoken(fault), err=True)
+    if "--json" in line:
+        click.echo(json.dumps(faults.problem(fault), sort_keys=True))
+    if running.folder is not None:
+        from troth.surfaces.commands.log import note
+
+        note(running.folder, running.command, fault)
+    return status
+
+
+def _misspelt(error: click.ClickException) -> InvalidInput:
+    """Say what is wrong with a command line in words of its grammar alone, never in its own."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "troth"
+    remedy = f"see: {path} --help"
+    named = getattr(error, "param", None)
+    name = named.opts[0] if named is not None and named.opts else ""
+    if isinstance(error, click.MissingParameter):
+        return InvalidInput(f"{name or 'a value'} is missing", remedy)
+    if isinstance(error, click.BadParameter):
+        return InvalidInput(f"{name or 'a value'} is not one of the values it takes", remedy)
+    if isinstance(error, click.NoSuchOption):
+        return InvalidInput("there is no such option", remedy)
+    return InvalidInput("this command line does not read", remedy)

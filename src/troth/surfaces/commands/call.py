@@ -1,0 +1,244 @@
+"""One call of a command: which workspace, as of when, on whose behalf, about whom."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from troth import app
+from troth.capabilities import people
+from troth.errors import InvalidInput, NotFound
+from troth.kernel import events, gate
+from troth.ports import View
+from troth.surfaces.commands.answer import Answer
+from troth.surfaces.words import catalogue
+from troth.terms import (
+    Action,
+    Actor,
+    Channel,
+    Claim,
+    Instant,
+    PersonId,
+    PurposeKind,
+    Reason,
+    Refusal,
+    Role,
+    UseRequest,
+    instant,
+    moment,
+)
+
+DEMO_MARK = "demo.json"
+LOCAL = Actor(Role.SYSTEM, "cli")
+"""Who acts when nobody is named; the operating system's user is never looked at."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_OWN = frozenset({Role.SYSTEM, Role.PERSON})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What every command is told.
+
+    Attributes:
+        at: `--at`, or "" for the machine's clock (a demo's own moment in a demo).
+        who: `--as`, or "" for `LOCAL`.
+        tell: Shows a passing line to a person; nothing where the output is for programs.
+        watch: Makes a progress bar's `done` function for a task's name.
+    """
+
+    folder: Path
+    at: str = ""
+    who: str = ""
+    tell: Callable[[str], None] = lambda _line: None
+    watch: Callable[[str], Callable[[int], None]] = lambda _name: lambda _done: None
+
+    def standing(self) -> Instant | None:
+        """Return the instant at which the clock stands, None where the machine's clock runs."""
+        if self.at:
+            return read_instant(self.at, "--at")
+        mark = self.folder / DEMO_MARK
+        if not mark.is_file():
+            return None
+        try:
+            return instant(
+                datetime.fromisoformat(json.loads(mark.read_text("utf-8"))["demo_time"])
+            )
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    @contextmanager
+    def opened(self) -> Iterator[app.Workspace]:
+        """Open the workspace; a standing clock is said."""
+        at = self.standing()
+        ws = app.open(self.folder, at=at)
+        try:
+            if at is not None:
+                self.tell(f"demo time: {when(at, ws.settings.zone)}")
+            yield ws
+        finally:
+            ws.close()
+
+    def actor(self, ws: app.Workspace, person: PersonId | None = None) -> Actor:
+        """Return on whose behalf this runs; staff must be listed in troth.toml.
+
+        Raises:
+            InvalidInput: `--as` is not ROLE:ID, or names nobody of that role.
+        """
+        if not self.who:
+            return LOCAL
+        word, _, name = self.who.partition(":")
+        if word not in {role.value for role in Role}:
+            raise InvalidInput(
+                "--as names no role", f"use ROLE:ID with a role of {', '.join(Role)}"
+            )
+        role = Role(word)
+        if role is Role.PERSON:
+            return _themselves(person)
+        if role not in _OWN and name not in ws.settings.staff.get(role, ()):
+            raise InvalidInput("--as names nobody of this role", "list them under [roles]")
+        if not name:
+            raise InvalidInput("--as needs an id", "use ROLE:ID")
+        return Actor(role, name)
+
+
+def _themselves(person: PersonId | None) -> Actor:
+    if person is None:
+        raise InvalidInput("--as person needs a person", "name a role of the house")
+    return Actor(Role.PERSON, person.hex())
+
+
+def read_instant(text: str, option: str) -> Instant:
+    """Read a time with its zone.
+
+    Raises:
+        InvalidInput: It has none, or is no time.
+    """
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        read = None
+    if read is None or read.tzinfo is None:
+        raise InvalidInput(f"{option} is no time with its zone", "write 2026-11-24T08:30:00+02:00")
+    return instant(read)
+
+
+def plain_name(text: str, what: str) -> str:
+    """Require a name that may stand in a path and be shown.
+
+    Raises:
+        InvalidInput: It has other signs than small letters, digits, - and _.
+    """
+    if not _NAME.fullmatch(text):
+        raise InvalidInput(f"{what} is no name", "use small letters, digits, - and _")
+    return text
+
+
+def when(at: Instant, zone: str) -> str:
+    """Say a moment in the house's zone.
+
+    >>> when(Instant(1_795_502_640_000_000), "Africa/Johannesburg")
+    '24 November 2026, 06:44 (Johannesburg)'
+    """
+    local = moment(at).astimezone(ZoneInfo(zone))
+    place = zone.rpartition("/")[2].replace("_", " ")
+    return f"{local.day} {local:%B %Y, %H:%M} ({place})"
+
+
+def find(ws: app.Workspace, view: View, text: str) -> PersonId:
+    """Return whom an outside id or an e-mail address means; `-` reads it from standard input.
+
+    Opens nothing. The text itself is never shown or kept.
+
+    Raises:
+        NotFound: Nobody is known under it.
+        InvalidInput: Several people share the address.
+    """
+    text = sys.stdin.readline().strip() if text == "-" else text.strip()
+    found = ws.desk.find(view, text)
+    known = [found] if found else []
+    if not known and "@" in text:
+        known = people.find_by_address(ws.desk, view, Channel.EMAIL, text)
+    if not known:
+        raise NotFound("nobody is known under this", "give the outside id or the e-mail address")
+    if len(known) > 1:
+        raise InvalidInput(f"{len(known)} people share this address", "give the outside id of one")
+    record = view.gather(known, None)[0].record
+    return PersonId(bytes.fromhex(record.alias)) if record.alias else known[0]
+
+
+def reasons_said(refusal: Refusal) -> list[str]:
+    """Say why not, a line a reason."""
+    words = catalogue()
+    return [
+        f"  {words.reason(r.code).title}: {words.reason(r.code).why} ({r.rule})"
+        for r in refusal.reasons
+    ]
+
+
+def reasons_data(reasons: Sequence[Reason]) -> list[dict[str, str]]:
+    """Return reasons as programs read them."""
+    return [{"code": str(r.code), "rule": r.rule, "remedy": r.remedy} for r in reasons]
+
+
+def refused(refusal: Refusal, head: str) -> Answer:
+    """Answer with a refusal."""
+    data: dict[str, Any] = {"agreed": False, "reasons": reasons_data(refusal.reasons)}
+    return Answer(data, [head, *reasons_said(refusal)], 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One opening of one person's data: what for, what of it, under which case."""
+
+    person: PersonId
+    actor: Actor
+    fields: tuple[str, ...]
+    reason: str = ""
+    action: Action = Action.READ
+
+
+def book_reading(ws: app.Workspace, reading: Reading) -> Refusal | None:
+    """Ask the gate for a reading and record it, or its refusal, before anything is opened."""
+    desk, person = ws.desk, reading.person
+    with desk.store.look() as view:
+        house = desk.house(view)
+        named = sorted(p.name for p in house.purposes.values() if p.kind is PurposeKind.SERVICE)
+        purpose = named[0] if named else "service"
+        asked = UseRequest(
+            reading.actor,
+            person,
+            purpose,
+            reading.action,
+            None,
+            frozenset(),
+            view.now,
+            reason=reading.reason,
+        )
+        claim = desk.claim(asked, house)
+        known = view.gather([person], None)
+        facts = desk.facts(view, asked, claim, known[0] if known else None)
+        answer = gate.decide(asked, facts)
+    if not isinstance(answer, Refusal):
+        said = events.DataRead(purpose, reading.fields, reading.reason or None)
+        desk.record(person, [said], reading.actor)
+        return None
+    why = tuple({"code": str(r.code), "rule": r.rule} for r in answer.reasons)
+    if isinstance(claim, Claim):
+        no = events.UseRefused(
+            purpose,
+            reading.action,
+            why,
+            house.ruleset.digest,
+            gate.inputs_digest(asked, facts),
+        )
+        desk.record(person, [no], reading.actor)
+    else:
+        desk.record_house(events.HouseRefused(purpose, reading.action, why), reading.actor)
+    return answer

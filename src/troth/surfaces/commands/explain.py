@@ -1,0 +1,174 @@
+"""Why a person may or may not be reached: rule, law, source, and what would change the answer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from troth import app
+from troth.errors import InvalidInput, NotFound
+from troth.kernel import consent, events, gate, reasons
+from troth.kernel.facts import House
+from troth.surfaces.commands.answer import Answer
+from troth.surfaces.commands.call import Call, find, when
+from troth.surfaces.words import catalogue
+from troth.terms import (
+    Action,
+    Actor,
+    Channel,
+    Claim,
+    Instant,
+    PersonId,
+    Reason,
+    Refusal,
+    UseRequest,
+    zulu,
+)
+
+_BASIS = {
+    "consent": "they agreed to it",
+    "customer_exception": "they bought from us and could say no, then and since",
+    "ask_once": "they may be asked once",
+    "": "this purpose needs no agreement",
+}
+_FIELDS = ("explanation",)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about a person."""
+
+    purpose: str
+    channel: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    answer: gate.Permit | Refusal
+    house: House
+    claimed: bool
+    level: int
+    at: Instant
+
+
+def explain(call: Call, person: str, question: Question) -> Answer:
+    """Decide as the gate would right now and put the answer into words; recorded first."""
+    if question.channel not in {channel.value for channel in Channel}:
+        raise InvalidInput("there is no such channel", f"use one of {', '.join(Channel)}")
+    with call.opened() as ws:
+        with ws.store.look() as view:
+            who = find(ws, view, person)
+        actor = call.actor(ws, who)
+        decided = _decide(ws, who, question, actor)
+        if decided.claimed:
+            said = events.DataRead(question.purpose, _FIELDS, question.reason or None)
+            ws.desk.record(who, [said], actor)
+            ws.sign()
+        zone = ws.settings.zone
+    if isinstance(decided.answer, Refusal):
+        return _no(decided, decided.answer, zone)
+    return _yes(decided, decided.answer, zone)
+
+
+def _decide(ws: app.Workspace, who: PersonId, question: Question, actor: Actor) -> _Decided:
+    desk, channel = ws.desk, Channel(question.channel)
+
+    def asking(at: Instant, categories: frozenset[str]) -> UseRequest:
+        return UseRequest(
+            actor,
+            who,
+            question.purpose,
+            Action.SEND,
+            channel,
+            categories,
+            at,
+            ws.settings.brand,
+            reason=question.reason,
+        )
+
+    with desk.store.look() as view:
+        house, now = desk.house(view), view.now
+        plain = asking(now, frozenset())
+        claim = desk.claim(plain, house)
+        if isinstance(claim, Refusal):
+            return _Decided(claim, house, claimed=False, level=-1, at=now)
+        known = view.gather([who], channel)[0]
+        facts = desk.facts(view, plain, claim, known)
+        answer = gate.decide(asking(now, gate.allowed_categories(plain, facts)), facts)
+        ground = isinstance(answer, gate.Permit)
+        level = consent.level(known.record, house, now, ground=ground)
+    return _Decided(answer, house, claimed=isinstance(claim, Claim), level=level, at=now)
+
+
+def _yes(decided: _Decided, permit: gate.Permit, zone: str) -> Answer:
+    data = {
+        "agreed": True,
+        "at": zulu(decided.at),
+        "basis": permit.basis,
+        "categories": sorted(permit.categories),
+        "level": decided.level,
+        "until": zulu(permit.until),
+        "obligations": list(permit.obligations),
+        "waiver": permit.waiver,
+        "ruleset": permit.ruleset,
+    }
+    used = ", ".join(sorted(permit.categories)) or "nothing but the address"
+    lines = [
+        f"Yes: {_BASIS.get(permit.basis, permit.basis)}.",
+        f"  Level {decided.level}; may use {used}.",
+        f"  This answer holds until {when(permit.until, zone)}; it is asked again at each use.",
+    ]
+    if permit.waiver:
+        lines.append(f"  It rests on the officer's decision {permit.waiver}.")
+    return Answer(data, lines)
+
+
+def _no(decided: _Decided, refusal: Refusal, zone: str) -> Answer:
+    told = [_told(reason, decided) for reason in refusal.reasons]
+    data = {"agreed": False, "at": zulu(decided.at), "reasons": told}
+    count = "one reason" if len(told) == 1 else f"{len(told)} reasons"
+    lines = [f"No, for {count}, on {when(decided.at, zone)}:"]
+    for each in told:
+        lines.append(f"  {each['title']}. {each['why']}")
+        lines.append(f"      Rule {_cited(each)}")
+        lines.append(f"      What would change it: {each['change']} {each['remedy']}".rstrip())
+    return Answer(data, lines, 1)
+
+
+def _told(reason: Reason, decided: _Decided) -> dict[str, Any]:
+    words = catalogue()
+    code, remedy = reasons.explain(reason)
+    said = words.reason(code)
+    return {
+        "code": code,
+        "title": said.title,
+        "why": said.why,
+        "change": said.change,
+        "remedy": words.remedy(remedy),
+        "rule": reason.rule,
+        **_rule(reason.rule, decided),
+    }
+
+
+def _rule(name: str, decided: _Decided) -> dict[str, Any]:
+    """Return law and source of a rule; rules of the house itself have neither."""
+    try:
+        rule = decided.house.ruleset.rule(name, decided.at)
+    except NotFound:
+        return {"law": "", "rule_title": "", "source": "", "checked_on": "", "needs_check": False}
+    return {
+        "law": rule.law,
+        "rule_title": rule.title,
+        "source": rule.source,
+        "checked_on": rule.checked_on.isoformat(),
+        "needs_check": rule.needs_check,
+    }
+
+
+def _cited(told: dict[str, Any]) -> str:
+    if not told["law"]:
+        return f"{told['rule']}, of this house."
+    doubt = ", needs counsel" if told["needs_check"] else ""
+    return (
+        f"{told['rule']} ({told['law']}): {told['rule_title']}. "
+        f"Source: {told['source']}; checked {told['checked_on']}{doubt}."
+    )

@@ -1,0 +1,166 @@
+"""Beginning a workspace, checking and publishing its drafts, an officer's decision."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from troth import app, settings
+from troth.capabilities import custody, preferences
+from troth.engines import mail
+from troth.errors import Conflict, Fault, InvalidInput, NotFound, Unavailable
+from troth.kernel import audience
+from troth.kernel.house import parse_toml, read_house, read_purpose
+from troth.surfaces.commands.answer import Answer
+from troth.surfaces.commands.call import LOCAL, Call, plain_name, read_instant, when
+from troth.surfaces.demo.material import write_drafts
+from troth.terms import SECOND, Actor, Instant, Published, Role, moment, zulu
+
+
+def init(call: Call, folder: Path, source: str | None) -> Answer:
+    """Begin a workspace; a folder that is one already is left as it is."""
+    at = call.standing() or Instant(app.real_seconds() * SECOND)
+    if source and (folder / "troth.toml").exists():
+        raise Conflict("this folder holds drafts already", "leave out --from")
+    if source:
+        _write_demo(folder, at)
+    elif not (folder / "troth.toml").is_file():
+        raise NotFound(
+            "this folder holds no troth.toml", "write one (docs/workspace.md) or add --from demo"
+        )
+    app.init(folder)
+    read = settings.read_settings(folder)
+    data = {"workspace": str(folder), "brand": read.brand, "origin": read.origin}
+    return Answer(
+        data,
+        [
+            f"A workspace for {read.title} lies in {folder}.",
+            "Back up keys/ apart from data/: without keys nothing can be read.",
+            f"Next: troth check -w {folder}, then troth apply -w {folder}",
+        ],
+    )
+
+
+def _write_demo(folder: Path, at: Instant) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_drafts(folder, moment(at))
+    except OSError:
+        raise Unavailable("the folder cannot be written", "check owner and mode") from None
+
+
+def check(call: Call) -> Answer:
+    """Read every draft alone, then all of them together; name each fault with its file."""
+    drafts = app.drafts(call.folder)
+    faults = [*_faults(drafts), *_audience_faults(call.folder, drafts)]
+    if not faults:
+        faults = list(_together(drafts))
+    changed = _changed(call, drafts)
+    data = {
+        "ok": not faults,
+        "drafts": len(drafts),
+        "changed": changed,
+        "faults": [
+            {"draft": name, "message": f.message, "remedy": f.remedy} for name, f in faults
+        ],
+    }
+    lines = [f"  {name}: {fault}" for name, fault in faults]
+    if faults:
+        lines.insert(
+            0, f"{len(faults)} of {len(drafts)} drafts do not read. Nothing was published."
+        )
+        return Answer(data, lines, 2)
+    lines.append(f"{len(drafts)} drafts read.")
+    lines += [f"  changed: {name}" for name in changed]
+    lines.append("Next: troth apply" if changed else "Everything is published as it stands.")
+    return Answer(data, lines)
+
+
+def _faults(drafts: Mapping[str, bytes]) -> Iterator[tuple[str, Fault]]:
+    for name, raw in drafts.items():
+        kind, _, title = name.partition(":")
+        try:
+            if kind == "purpose":
+                _check_purpose(title, raw, drafts)
+            elif kind == "template":
+                mail.parse_template(raw.decode())
+            elif kind == "house":
+                parse_toml("troth.toml", raw)
+        except UnicodeDecodeError:
+            yield name, InvalidInput("this file is not UTF-8", "save it as UTF-8")
+        except Fault as fault:
+            yield name, fault
+
+
+def _check_purpose(name: str, raw: bytes, drafts: Mapping[str, bytes]) -> None:
+    purpose = read_purpose(name, raw)
+    if purpose.parent and f"purpose:{purpose.parent}" not in drafts:
+        raise InvalidInput(
+            f"purposes/{name}.toml: its parent is no purpose", "write the parent or leave it empty"
+        )
+
+
+def _audience_faults(folder: Path, drafts: Mapping[str, bytes]) -> Iterator[tuple[str, Fault]]:
+    for path in sorted((folder / "audiences").glob("*.toml")):
+        name = f"audiences/{path.name}"
+        try:
+            found = audience.parse_audience(parse_toml(name, path.read_bytes()))
+            if found.name != path.stem:
+                raise InvalidInput(f"{name} names another audience", "rename one of them")
+            if f"purpose:{found.purpose}" not in drafts:
+                raise InvalidInput(f"{name}: its purpose does not exist", "name a purpose")
+        except Fault as fault:
+            yield f"audience:{path.stem}", fault
+
+
+def _together(drafts: Mapping[str, bytes]) -> Iterator[tuple[str, Fault]]:
+    try:
+        read_house(-1, [Published(n, 0, Instant(0), "", raw) for n, raw in drafts.items()])
+    except Fault as fault:
+        yield "all together", fault
+
+
+def _changed(call: Call, drafts: Mapping[str, bytes]) -> list[str]:
+    """Name the drafts that differ from what runs; all of them before `troth init`."""
+    if not settings.read_settings(call.folder).record.exists():
+        return sorted(drafts)
+    with call.opened() as ws:
+        return sorted(custody.changes(ws.desk, drafts))
+
+
+def apply(call: Call) -> Answer:
+    """Publish what changed and sign a checkpoint over it."""
+    with call.opened() as ws:
+        published = ws.apply()
+        ws.sign()
+    data = {"published": [p.label for p in published]}
+    if not published:
+        return Answer(data, ["Nothing changed: what is published stands."])
+    return Answer(data, [f"Published {len(published)}:", *(f"  {p.label}" for p in published)])
+
+
+def waive_registry(call: Call, registry: str, until: str, reason: str) -> Answer:
+    """Record the officer's decision; it is public and ends by itself."""
+    plain_name(registry.lower(), "--registry")
+    end = read_instant(until, "--until")
+    with call.opened() as ws:
+        officer = call.actor(ws)
+        _require_officer(officer)
+        with ws.store.look() as view:
+            since = view.now
+        preferences.waive_registry(ws.desk, registry, officer, reason, since, end)
+        ws.sign()
+        said = when(end, ws.settings.zone)
+    data = {"registry": registry, "since": zulu(since), "until": zulu(end), "reason": reason}
+    return Answer(
+        data,
+        [
+            f"Recorded and published. It lifts only that the {registry} file is out of date,",
+            f"and ends by itself on {said}.",
+        ],
+    )
+
+
+def _require_officer(actor: Actor) -> None:
+    if actor == LOCAL or actor.role is not Role.OFFICER:
+        raise InvalidInput(
+            "only the privacy officer may decide this", "add --as privacy_officer:ID"
+        )

@@ -1,0 +1,116 @@
+"""Receipts and erasure."""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from troth import crypto
+from troth.capabilities import rights
+from troth.errors import InvalidInput, NotFound, Unavailable
+from troth.kernel import events, proof
+from troth.surfaces.commands.answer import Answer, counted
+from troth.surfaces.commands.call import Call, Reading, book_reading, find, refused, when
+from troth.terms import Action, zulu
+
+ERASED = "the event itself was erased; that there was one still holds"
+_REQUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file beside its name first, so that none is ever half there.
+
+    Raises:
+        Unavailable: The folder cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+    except OSError:
+        raise Unavailable("the file cannot be written", "check owner and mode") from None
+
+
+def export(call: Call, person: str, out: Path, reason: str) -> Answer:
+    """Write a person's receipts; that they were taken out is recorded first."""
+    with call.opened() as ws:
+        with ws.store.look() as view:
+            who = find(ws, view, person)
+        actor = call.actor(ws, who)
+        reading = Reading(who, actor, ("receipts",), reason, Action.EXPORT)
+        if (no := book_reading(ws, reading)) is not None:
+            return refused(no, "Not exported.")
+        found = rights.receipts(ws.desk, who, ws.sign())
+        for each in found:
+            write_file(out / f"{each.n:06}-{each.type}.tlog-proof", each.text)
+        write_file(out / "policy", f"log {ws.signer.key.vkey}\nquorum none\n")
+    data = {"folder": str(out), "receipts": [{"n": r.n, "type": r.type} for r in found]}
+    return Answer(
+        data,
+        [
+            f"{len(found)} receipts lie in {out}, with the policy they verify under.",
+            "Anybody can check one: troth receipt verify FILE --policy policy",
+        ],
+    )
+
+
+def verify(call: Call, file: Path, policy: str) -> Answer:
+    """Check one receipt, under a policy file or under this house's own key."""
+    raw = _read(file, "the receipt")
+    if policy:
+        text = _read(Path(policy), "the policy").decode("ascii", "replace")
+        believed = proof.parse_policy(text, crypto.ed25519_verify)
+    else:
+        with call.opened() as ws:
+            believed = ws.signer.policy
+    read = proof.read_receipt(raw, believed)
+    event = events.decode(read.event) if read.event is not None else None
+    data = {
+        "verified": True,
+        "index": read.index,
+        "size": read.checkpoint.size,
+        "origin": read.checkpoint.origin,
+        "type": event.type if event else None,
+        "at": zulu(event.at) if event else None,
+    }
+    said = f"{event.type} at {zulu(event.at)}" if event else ERASED
+    place = f"entry {read.index} of {read.checkpoint.size} in {read.checkpoint.origin}"
+    return Answer(data, [f"Verified: {said}.", f"  It is {place}, under a signed checkpoint."])
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(proof.MAX_RECEIPT_BYTES + 1)
+    except FileNotFoundError:
+        raise NotFound(f"{what} is not there", "check the path") from None
+    except OSError:
+        raise InvalidInput(f"{what} cannot be read", "check the path and its mode") from None
+
+
+def erase(call: Call, person: str, request: str, *, agreed: bool) -> Answer:
+    """Erase a person and print the certificate."""
+    if request and not _REQUEST.fullmatch(request):
+        raise InvalidInput("--request is no id", "use letters, digits, dot, - and _")
+    if not agreed:
+        raise InvalidInput("nothing was erased: it cannot be undone", "add --now to do it")
+    with call.opened() as ws:
+        with ws.store.look() as view:
+            who, zone = find(ws, view, person), ws.settings.zone
+        name = request or f"rq-{ws.desk.randomness.take(8).hex()}"
+        done = ws.erase(who, name)
+        ws.sign()
+    data = {**asdict(done), "erased_at": zulu(done.erased_at), "counts": dict(done.counts)}
+    data["not_covered"] = list(done.not_covered)
+    return Answer(
+        data,
+        [
+            f"Erased on {when(done.erased_at, zone)}; request {done.request}.",
+            f"  {done.keys} keys destroyed; deleted:",
+            *counted(done.counts),
+            f"  Entry {done.leaf} of the ledger says so; only this salt shows whom it names:",
+            f"  {done.salt}",
+            "What this could not reach:",
+            *(f"  {text}" for text in done.not_covered),
+        ],
+    )

@@ -1,0 +1,55 @@
+"""The demo and the pages."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from troth.surfaces.commands.answer import Answer, counted
+from troth.surfaces.commands.call import DEMO_MARK, Call, read_instant
+from troth.surfaces.demo.run import run_demo
+from troth.surfaces.web.server import serve as serve_pages
+from troth.terms import moment
+
+
+def demo(call: Call, folder: Path, port: int | None) -> Answer:
+    """Do the whole job and tell its figures; with a port, show the pages until stopped."""
+    at: datetime | None = moment(read_instant(call.at, "--at")) if call.at else None
+    figures = run_demo(folder, at, call.tell)
+    answer = Answer(figures, _lines(folder, figures), _status(figures))
+    if port is None:
+        return answer
+    for line in answer.lines:
+        call.tell(line)
+    return serve(Call(folder, call.at, call.who, call.tell, call.watch), port)
+
+
+def serve(call: Call, port: int) -> Answer:
+    """Show the pages on this machine until stopped; a demo shows its figures and its inbox too.
+
+    Raises:
+        Unavailable: The port is in use; names another.
+    """
+    mark, inbox = call.folder / DEMO_MARK, call.folder / "inbox"
+    figures = json.loads(mark.read_text("utf-8")) if mark.is_file() else None
+    with call.opened() as ws:
+        serve_pages(ws, figures, inbox if inbox.is_dir() else None, port)
+    return Answer({"served": True}, ["Stopped."])
+
+
+def _status(figures: dict[str, Any]) -> int:
+    """The demo has failed if anybody was written to without agreement, or nothing verifies."""
+    sound = not figures["sent_without_agreement"] and figures["ledger"]["verified"]
+    return 0 if sound else 1
+
+
+def _lines(folder: Path, figures: dict[str, Any]) -> list[str]:
+    told = {name: n for name, n in figures.items() if type(n) is int}
+    return [
+        f"Demo time {figures['demo_time']}. {figures['provenance']}",
+        *counted(told),
+        f"  {figures['sent_without_agreement']:,}  sent without agreement",
+        f"Ledger: {figures['ledger']['size']:,} entries, "
+        + ("verified." if figures["ledger"]["verified"] else "NOT verified."),
+        f"Ask it why: troth explain cast-objected --purpose offers -w {folder}",
+    ]

@@ -1,0 +1,181 @@
+"""The mails that really arrived over SMTP in the local inbox, as their reader would see them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from starlette.responses import HTMLResponse, Response
+
+from troth import app as house
+from troth.capabilities import people
+from troth.engines import mail
+from troth.errors import Fault, InvalidInput, NotFound
+from troth.kernel import events
+from troth.surfaces.web import words
+from troth.surfaces.web.parts import Hub, page
+from troth.terms import Channel, PersonId
+
+READ = ["GET", "HEAD"]
+PAGE = 40
+FRAME_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'none'; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'self'; sandbox"
+)
+FRAME = {"content-security-policy": FRAME_POLICY, "x-frame-options": "SAMEORIGIN"}
+_STOP = re.compile(r"<https://[^/>]+/stop/([0-9A-Za-z]{16,64})>\Z")
+_ALGORITHMS = {"ed25519-sha256": "Ed25519", "rsa-sha256": "RSA"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One mail in the list."""
+
+    id: int
+    to: str
+    subject: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the sender recorded of a mail, read from the recipient's own chain."""
+
+    level: int
+    used: tuple[str, ...]
+    template: str
+
+
+def add_routes(app: FastAPI, hub: Hub) -> None:
+    """Add the list, one mail, and its HTML part by itself."""
+
+    @app.api_route("/inbox", methods=READ, include_in_schema=False)
+    def listed(start: int = 0) -> Response:
+        ids = mail_ids(hub)
+        start = min(max(start, 0), max(len(ids) - 1, 0)) // PAGE * PAGE
+        lines = [_line(hub, number) for number in ids[start : start + PAGE]]
+        return page(
+            hub, "inbox.html", here="inbox", lines=lines, total=len(ids), start=start, size=PAGE
+        )
+
+    @app.api_route("/inbox/{number}", methods=READ, include_in_schema=False)
+    def one(number: int) -> Response:
+        raw = _read(hub, number)
+        found = parse(raw)
+        ids = mail_ids(hub)
+        place = ids.index(number)
+        return page(
+            hub,
+            "mail.html",
+            here="inbox",
+            id=number,
+            before=ids[place - 1] if place else None,
+            after=ids[place + 1] if place + 1 < len(ids) else None,
+            mail=found,
+            signatures=signed_by(hub, raw),
+            one_click=_one_click(found),
+            stop=stop_token(found),
+            text=part(found, "plain"),
+            size=len(raw),
+            **_told(_written(hub, found)),
+        )
+
+    @app.api_route("/inbox/{number}/html", methods=READ, include_in_schema=False)
+    def framed(number: int) -> Response:
+        return HTMLResponse(part(parse(_read(hub, number)), "html"), headers=FRAME)
+
+
+def _told(written: Written | None) -> dict[str, Any]:
+    if written is None:
+        return {"level": None, "level_title": "", "used": ()}
+    used = [words.CATEGORIES.get(c, c) for c in written.used]
+    return {"level": written.level, "level_title": words.LEVELS[written.level][0], "used": used}
+
+
+def mail_ids(hub: Hub) -> list[int]:
+    """Return the numbers of the received mails, newest first."""
+    if hub.inbox is None or not hub.inbox.is_dir():
+        return []
+    return sorted((int(f.stem) for f in hub.inbox.glob("*.eml") if f.stem.isdigit()), reverse=True)
+
+
+def _read(hub: Hub, number: int) -> bytes:
+    path = hub.inbox / f"{number:06}.eml" if hub.inbox and number > 0 else Path("/nonexistent")
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise NotFound("there is no such mail", "open the inbox and choose one") from None
+
+
+def parse(raw: bytes) -> EmailMessage:
+    """Read a mail; what is malformed in it stays visible as it is."""
+    return BytesParser(EmailMessage, policy=default).parsebytes(raw)
+
+
+def part(found: EmailMessage, kind: Literal["plain", "html"]) -> str:
+    """Return the plain or the HTML part, "" if there is none."""
+    body = found.get_body((kind,))
+    if body is None:
+        return ""
+    try:
+        return str(body.get_content())
+    except (LookupError, ValueError):
+        return ""
+
+
+def _line(hub: Hub, number: int) -> Line:
+    found = parse(_read(hub, number))
+    return Line(number, str(found["to"] or ""), str(found["subject"] or ""), str(found["date"]))
+
+
+def _one_click(found: EmailMessage) -> bool:
+    return str(found["list-unsubscribe-post"]) == "List-Unsubscribe=One-Click"
+
+
+def stop_token(found: EmailMessage) -> str:
+    """Return the token of the stop link, "" if the mail has none of ours."""
+    told = _STOP.match(str(found["list-unsubscribe"] or "").strip())
+    return told[1] if told else ""
+
+
+def signed_by(hub: Hub, raw: bytes) -> Sequence[tuple[str, str, bool]]:
+    """Check every DKIM signature against this workspace's own keys: (domain, kind, holds)."""
+    keys = {(s.selector, s.domain): mail.dns_record(s)[1] for s in house.signers(hub.ws)}
+    try:
+        checked = mail.check_signatures(
+            raw, lambda selector, domain: "".join(keys.get((selector, domain), ())), 0
+        )
+    except InvalidInput:
+        return ()
+    return [(c.domain, _ALGORITHMS.get(c.algorithm, "?"), c.state == "pass") for c in checked]
+
+
+def _written(hub: Hub, found: EmailMessage) -> Written | None:
+    """Look up how a mail was written, by its reference, in the chain of whoever it went to."""
+    ref, desk = str(found["x-troth-ref"] or ""), hub.ws.desk
+    try:
+        with hub.ws.store.look() as view:
+            holders = people.find_by_address(desk, view, Channel.EMAIL, str(found["to"] or ""))
+        for person in holders if ref else ():
+            booked = _booked(hub, person, ref)
+            if booked is not None:
+                return Written(booked.level, booked.categories, booked.template)
+    except Fault:
+        return None
+    return None
+
+
+def _booked(hub: Hub, person: PersonId, ref: str) -> events.MessageBooked | None:
+    hub.note_reading(person, "service", ("message.booked",))
+    with hub.ws.store.look() as view:
+        chain = hub.ws.desk.scribe.chain(view, person)
+    for recorded in reversed(chain):
+        said = recorded.event.payload
+        if isinstance(said, events.MessageBooked) and said.ref == ref:
+            return said
+    return None

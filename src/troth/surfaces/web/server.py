@@ -1,0 +1,233 @@
+"""The app: routes put together, headers on every answer, errors in words, and the listening."""
+
+import csv
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from troth import crypto
+from troth.app import Workspace
+from troth.errors import Fault, Unavailable
+from troth.surfaces.web import api, inbox, pages, stop, tiles
+from troth.surfaces.web.parts import STATUS, Hub, Problem, problem
+
+LOOPBACK = "127.0.0.1"
+HOSTS = frozenset({LOOPBACK, "localhost", "[::1]"})
+THREADS = 8
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), interest-cohort=()",
+    "cache-control": "no-store",
+}
+_TOLD = {
+    404: ("not_found", "There is no such page", "go to the overview and start from there"),
+    405: ("invalid", "This address does not take that kind of request", "open it as a page"),
+    413: ("invalid", "That was too much at once", "send less"),
+}
+
+
+class Door:
+    """The outermost layer: refuses other hosts, adds headers, turns a crash into words."""
+
+    def __init__(self, app: ASGIApp, hub: Hub) -> None:
+        """Stand before `app`."""
+        self._app = app
+        self._hub = hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def dressed(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        request = Request(scope)
+        try:
+            if host(request) in HOSTS:
+                await self._app(scope, receive, dressed)
+                return
+            answer = _say(self._hub, request, 400, "invalid", "This host is not served here", "")
+        except Exception as fault:  # a crash is answered in words, logged by its class
+            if begun:
+                raise
+            answer = self._crashed(request, fault)
+        await answer(scope, receive, dressed)
+
+    def _crashed(self, request: Request, fault: Exception) -> Response:
+        told = ("internal", "Something went wrong here, not with you", "try again in a moment")
+        try:
+            return _say(self._hub, request, 500, *told, cause=type(fault).__name__)
+        except Exception:  # noqa: BLE001 - where not even the page can be made, one line stays
+            return PlainTextResponse("Something went wrong here. Nothing was lost.\n", 500)
+
+
+def host(request: Request) -> str:
+    """Return the host a request names, without port: a page elsewhere must not reach this one."""
+    named = request.headers.get("host", "").lower()
+    return named if named.endswith("]") else named.rpartition(":")[0] or named
+
+
+def _say(  # noqa: PLR0913, PLR0917 - a problem, word by word
+    hub: Hub,
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    remedy: str,
+    cause: str = "",
+) -> Response:
+    """Answer with a problem and leave one line in the log: no path, since paths hold tokens."""
+    told = Problem(code, message, remedy, hub.reference())
+    route = getattr(request.scope.get("route"), "path", "")
+    line = {"code": code, "id": told.id, "route": route, "status": status, "cause": cause}
+    sys.stderr.write(json.dumps(line) + "\n")
+    return problem(hub, request, status, told)
+
+
+def _errors(app: FastAPI, hub: Hub) -> None:
+    def faulty(request: Request, fault: Exception) -> Response:
+        if not isinstance(fault, Fault):
+            raise fault
+        status = STATUS.get(fault.code, 500)
+        return _say(hub, request, status, fault.code, fault.message, fault.remedy)
+
+    def refused(request: Request, fault: Exception) -> Response:
+        if not isinstance(fault, HTTPException):
+            raise fault
+        told = _TOLD.get(fault.status_code, ("invalid", "This did not work", "go back and retry"))
+        answer = _say(hub, request, fault.status_code, *told)
+        for name, value in (fault.headers or {}).items():
+            answer.headers[name] = value
+        return answer
+
+    def malformed(request: Request, fault: Exception) -> Response:
+        if not isinstance(fault, RequestValidationError):
+            raise fault
+        if not request.url.path.startswith("/api/"):
+            return _say(hub, request, 404, *_TOLD[404])
+        return _say(hub, request, 422, "invalid", api.malformed(fault), "see /api for the fields")
+
+    app.add_exception_handler(Fault, faulty)
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(RequestValidationError, malformed)
+
+
+@asynccontextmanager
+async def _few_threads(_app: FastAPI) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
+
+
+def build_app(
+    ws: Workspace, report: Mapping[str, Any] | None, inbox_folder: Path | None
+) -> FastAPI:
+    """Put the hub of one workspace together.
+
+    Args:
+        ws: The workspace, opened; stays the caller's to close.
+        report: The demo's figures, or None where no demo ran.
+        inbox_folder: Where a local inbox keeps received mails as `*.eml`, or None.
+    """
+    key = ws.desk.randomness.take(24).hex()
+    hub = Hub(ws, dict(report or {}), inbox_folder, crypto.sha256(key.encode()), key, names_of(ws))
+    app = FastAPI(
+        title="Troth",
+        version="1",
+        description="May this person's data be used so, now? Asked of the one gate, and recorded.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_few_threads,
+        telemetry={  # the framework's own would carry paths and inputs: tokens, personal data
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
+    )
+    app.state.hub = hub
+    for part in (pages, inbox, stop, tiles, api):
+        part.add_routes(app, hub)
+    _errors(app, hub)
+    app.add_middleware(Door, hub=hub)
+    return app
+
+
+def names_of(ws: Workspace) -> dict[str, str]:
+    """Read the names of items that may be shown, from the workspace's `products.csv`, if any."""
+    path = ws.settings.folder / "products.csv"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        return {r["item"]: r["name"] for r in rows if r.get("sensitive") != "yes"}
+
+
+def listen(port: int) -> socket.socket:
+    """Take a port of the loopback address.
+
+    Raises:
+        Unavailable: Somebody else has it.
+    """
+    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((LOOPBACK, port))
+        taken.listen(64)
+    except OSError:
+        taken.close()
+        free = port + 1 if port < 65_535 else 8400  # noqa: PLR2004 - the last port
+        raise Unavailable(f"port {port} is in use", f"PORT={free} make demo") from None
+    return taken
+
+
+def serve(
+    ws: Workspace, report: Mapping[str, Any] | None, inbox_folder: Path | None, port: int
+) -> None:
+    """Serve the hub on 127.0.0.1 until interrupted.
+
+    Raises:
+        Unavailable: The port is in use; names another.
+    """
+    taken = listen(port)
+    app = build_app(ws, report, inbox_folder)
+    address = f"http://{LOOPBACK}:{taken.getsockname()[1]}/"
+    sys.stdout.write(f"Troth is at {address}\nAPI key of this run: {app.state.hub.shown_key}\n")
+    sys.stdout.flush()
+    config = uvicorn.Config(
+        app, access_log=False, log_level="warning", server_header=False, proxy_headers=False
+    )
+    with taken:
+        uvicorn.Server(config).run(sockets=[taken])

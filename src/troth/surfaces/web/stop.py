@@ -1,0 +1,64 @@
+"""One-click stop (RFC 8058): reading changes nothing, a POST acts at once, without a cookie."""
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.capabilities import preferences, rights
+from troth.errors import Fault, InvalidInput, NotFound
+from troth.surfaces.web import words
+from troth.surfaces.web.parts import Hub, body_of, form_of, page
+
+FIELD, ONE_CLICK = "List-Unsubscribe", "One-Click"
+
+
+def add_routes(app: FastAPI, hub: Hub) -> None:
+    """Add `/stop/{token}`."""
+
+    @app.api_route("/stop/{token}", methods=["GET", "HEAD"], include_in_schema=False)
+    def ask(token: str) -> Response:
+        try:
+            stop = preferences.read_token(hub.ws.desk, token)
+        except NotFound:
+            return _page(hub, 404, state="unknown")
+        return _page(hub, 200, state="ask", stop=stop)
+
+    @app.post("/stop/{token}", include_in_schema=False)
+    def act(token: str, request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
+        form = form_of(request.headers.get("content-type", ""), raw)
+        if form.get(FIELD) != ONE_CLICK.encode():
+            raise InvalidInput("nothing was stopped: the request does not ask for it",
+                               f"send {FIELD}={ONE_CLICK}")  # fmt: skip
+        try:
+            stop = preferences.unsubscribe(hub.ws.desk, token)
+        except NotFound:
+            return _page(hub, 404, state="unknown")
+        return _page(hub, 200, state="done", stop=stop, receipt=_receipt(hub, stop))
+
+
+def _page(
+    hub: Hub, status: int, state: str, stop: preferences.Stop | None = None, receipt: str = ""
+) -> Response:
+    title, way = "", ""
+    if stop is not None:
+        with hub.ws.store.look() as view:
+            purpose = hub.ws.desk.house(view).purposes.get(stop.purpose)
+        title = purpose.title if purpose else stop.purpose
+        way = words.CHANNELS.get(stop.channel, "")
+    shown = {"state": state, "title": title, "way": way, "receipt": receipt}
+    return page(hub, "stop.html", status, here="", **shown)
+
+
+def _receipt(hub: Hub, stop: preferences.Stop) -> str:
+    """Return the receipt of the newest withdrawal; "" where none can be written now.
+
+    The stop is recorded and binding whether or not a receipt can be shown.
+    """
+    try:
+        note = hub.ws.sign()
+        mine = rights.receipts(hub.ws.desk, stop.person, note)
+    except Fault:
+        return ""
+    return next((r.text for r in reversed(mine) if r.type == "consent.withdrawn"), "")
