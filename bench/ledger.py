@@ -1,6 +1,6 @@
 """Ledger speeds: tree alone, whole path with sealed bodies, beside pymerkle and plain SQLite.
 
-`python bench/ledger.py [EVENTS]` prints one line a measure: per second of wall clock, per second of
+`python bench/ledger.py [EVENTS]` prints one line a measure: a second of wall clock, a second of
 process CPU, and the bars of the design. Never a timed test: a busy machine is not a broken one.
 """
 
@@ -110,7 +110,7 @@ def payload(i):
     )  # fmt: skip
 
 
-def book_batches(store, scribe, people, count, batch, made=payload):
+def book_batches(store, scribe, people, count, batch, made=payload):  # noqa: PLR0913, PLR0917
     for start in range(0, count, batch):
         with store.look() as view:
             part = [people[(start + i) % len(people)] for i in range(batch)]
@@ -138,7 +138,12 @@ def whole_path(folder, count, batch):
     with timed() as timer:
         book_batches(store, scribe, people, count, batch)
     size = sum(p.stat().st_size for p in folder.glob("record.db*"))
-    say(f"whole path: JSON, sealed body, head, tiles, FULL, batch {batch:,}", count, timer, PATH_BAR)
+    say(
+        f"whole path: JSON, sealed body, head, tiles, FULL, batch {batch:,}",
+        count,
+        timer,
+        PATH_BAR,
+    )
     with store.look() as view:
         assert view.log.size == count + len(people)
         print(f"{'':<58}{size / view.log.size:>10,.0f} B on disk an event")

@@ -141,9 +141,7 @@ def policy_text(*extra: str, quorum: str = "none") -> str:
     """Return a policy that trusts the cast's log and knows its witness."""
     log = ledger.log_key(ORIGIN, LOG_SEED).vkey
     witness = proof.Key(WITNESS, proof.ED25519_COSIGNATURE, crypto.ed25519_public(WITNESS_SEED))
-    return "\n".join(
-        [f"log {log}", f"witness w1 {witness.vkey}", *extra, f"quorum {quorum}", ""]
-    )
+    return "\n".join([f"log {log}", f"witness w1 {witness.vkey}", *extra, f"quorum {quorum}", ""])
 
 
 def policy(*extra: str, quorum: str = "none") -> proof.Policy:

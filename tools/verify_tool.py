@@ -1,4 +1,4 @@
-"""Build the one-file verifier: errors, proof and command line in one file without any import of ours.
+"""Build the one-file verifier: errors, proof and command line in one file, no import of ours.
 
 `python tools/verify_tool.py` writes `dist/troth-verify.py`; `make verify-tool` calls it.
 """

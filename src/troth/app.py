@@ -17,7 +17,7 @@ from troth.adapters.witness import FileJournal, FileSignedSize
 from troth.capabilities import custody, insight, outreach, people, preferences, rights
 from troth.engines import mail
 from troth.engines.intake import ImportReport, Kind, RegistryFile
-from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
+from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound, Unavailable
 from troth.kernel import audience, events, fold, ledger
 from troth.kernel.desk import SYSTEM, Desk
 from troth.kernel.house import parse_toml
@@ -172,6 +172,7 @@ def open(folder: Path | str, at: Instant | None = None) -> Workspace:
     try:
         custody.found(desk)
         _guard(opened)
+        _probe_keys(opened)
         _finish_what_was_begun(opened)
     except BaseException:
         opened.close()
@@ -200,6 +201,24 @@ def _guard(opened: Workspace) -> None:
         custody.guard(
             view.log, last, lambda: ledger.tree_root(last.size, view.tile) if last else b""
         )
+
+
+def _probe_keys(opened: Workspace) -> None:
+    """Open the house's own key: a key store that is not this record's is refused at once.
+
+    Raises:
+        Unavailable: The key-encryption key is missing.
+        EvidenceBroken: It, or the house's key, is damaged.
+    """
+    desk = opened.desk
+    with desk.store.look() as view:
+        try:
+            desk.vault.keys.key(desk.scribe.house, view.now)
+        except EvidenceBroken:
+            raise EvidenceBroken(
+                "the key store does not open this record's keys",
+                "restore the newest copy of keys/",
+            ) from None
 
 
 def _finish_what_was_begun(opened: Workspace) -> None:

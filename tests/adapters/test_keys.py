@@ -98,7 +98,8 @@ def test_V2_without_overwriting_the_same_search_would_find_the_key(folder):
     con = sqlite3.connect(folder / "keys.db", isolation_level=None)
     con.execute("PRAGMA secure_delete = OFF")
     con.execute(
-        "INSERT INTO key_row VALUES (?, '', 1, 'active', ?, x'', 1, 0)", (A, b"left-by-dek-one-" * 4)
+        "INSERT INTO key_row VALUES (?, '', 1, 'active', ?, x'', 1, 0)",
+        (A, b"left-by-dek-one-" * 4),
     )
     con.execute("UPDATE key_row SET wrapped = NULL")
     assert b"left-by-dek-one-" in files(folder)
@@ -130,7 +131,13 @@ def test_V3_V26_an_id_once_shredded_is_never_given_a_key_again(store):
     store.shred(A, None, NOW)
     stranger = cast.person("stranger")
     store.shred(stranger, None, NOW)
-    for again in (row(), row(kver=2), row(scope=QUARTER), row(stranger), row(stranger, QUARTER, 9)):
+    for again in (
+        row(),
+        row(kver=2),
+        row(scope=QUARTER),
+        row(stranger),
+        row(stranger, QUARTER, 9),
+    ):
         with pytest.raises(Conflict, match="never used again"):
             store.add([row(B, kver=7), again])
     assert store.rows([B]) == []
@@ -138,7 +145,9 @@ def test_V3_V26_an_id_once_shredded_is_never_given_a_key_again(store):
         ring(store).make([(A, QUARTER, 3)])
 
 
-def test_V24_a_shredded_quarter_takes_no_key_of_its_version_again_and_a_later_one_may_follow(store):
+def test_V24_a_shredded_quarter_takes_no_key_of_its_version_again_and_a_later_one_may_follow(
+    store,
+):
     store.add([row(), row(scope=QUARTER, kver=2)])
     store.shred(A, [QUARTER], NOW)
     for kver in (1, 2):
@@ -251,7 +260,12 @@ def test_V20_a_row_whose_key_is_gone_or_another_is_reported_as_broken(folder, st
     mine = ring(store)
     mine.make([(A, "", 1), (B, "", 1)])
     con = sqlite3.connect(folder / "keys.db", isolation_level=None)
-    for wrong in ("wrapped = NULL", "wrapped = substr(wrapped, 1, 20)", "kcv = zeroblob(16)", "epoch = 2"):
+    for wrong in (
+        "wrapped = NULL",
+        "wrapped = substr(wrapped, 1, 20)",
+        "kcv = zeroblob(16)",
+        "epoch = 2",
+    ):
         held = con.execute("SELECT * FROM key_row WHERE psid = ?", (A,)).fetchone()
         con.execute(f"UPDATE key_row SET {wrong} WHERE psid = ?", (A,))
         cold = ring(store)

@@ -240,6 +240,20 @@ def test_what_was_not_agreed_to_is_not_even_in_the_file(tmp_path):
     assert made.rows == 3
 
 
+def test_an_unagreed_value_selects_nobody_neither_said_nor_denied(tmp_path):
+    build(tmp_path, [buyer(1, agreed=()), buyer(2)])
+    reach = Reach.open(tmp_path)
+    bought = {"bought": {"within_days": 30}}
+    assert found(reach, bought) == {psid(2)}
+    for where in (
+        {"none": [bought]},
+        {"silent_for": {"days": 1}},
+        {"none": [{"interest": ["x"]}]},
+    ):
+        assert psid(1) not in found(reach, where)
+    assert found(reach, {"any": [bought, {"has_sale": {}}]}) == {psid(1), psid(2)}
+
+
 def test_sensitive_goods_do_not_enter_under_any_spelling(tmp_path):
     row = buyer(1, interests=frozenset({"Coffee", "garden"}))
     build(tmp_path, [row], sensitive=frozenset({"COFFEE"}))

@@ -249,7 +249,9 @@ def test_gather_keeps_the_order_asked_and_joins_contact_and_blocks(house):
 def test_more_people_than_one_question_holds_are_gathered_with_each_block_once(house):
     people = [cast.person(f"p{i}") for i in range(1_203)]
     house.box.keys.make([(p, "", 1) for p in people])
-    prepared = [house.scribe.prepare(p, NO_HEAD, [CREATED], cast.SYSTEM, cast.NOW)[0] for p in people]
+    prepared = [
+        house.scribe.prepare(p, NO_HEAD, [CREATED], cast.SYSTEM, cast.NOW)[0] for p in people
+    ]
     shared = ContactPoint(Channel.EMAIL, b"b" * 16, b"s" * 16)
     with house.store.book() as tx:
         assert tx.append(prepared) == frozenset()
@@ -281,7 +283,10 @@ def test_a_contact_point_is_replaced_per_channel(house):
 
 def test_suppressions_merge_and_are_lifted_one_by_one(house):
     sup = b"s" * 16
-    early, late = Block("unsubscribe", since=Instant(5), until=9), Block("unsubscribe", since=Instant(7), until=20)
+    early, late = (
+        Block("unsubscribe", since=Instant(5), until=9),
+        Block("unsubscribe", since=Instant(7), until=20),
+    )
     ever = Block("complaint", since=Instant(3), until=4)
     with house.store.book() as tx:
         for block in (late, early, ever, replace(ever, until=0), replace(ever, until=8)):
@@ -298,7 +303,14 @@ def test_suppressions_merge_and_are_lifted_one_by_one(house):
         assert view.blocks([sup]) == {sup: (replace(ever, until=0),)}
 
 
-SCOPES = ["purchases", "purchases.x", "purchases/2026Q3", "purchases/2026Q4", "purchases0", "purchase/1"]
+SCOPES = [
+    "purchases",
+    "purchases.x",
+    "purchases/2026Q3",
+    "purchases/2026Q4",
+    "purchases0",
+    "purchase/1",
+]
 
 
 def test_sealed_rows_are_read_by_field_and_by_prefix_and_no_wider(house):
@@ -376,16 +388,26 @@ def test_a_job_is_leased_fenced_and_finished_once(house):
         assert tx.enqueue("mail", "k2", b"p", None)
     with house.store.book() as tx:
         (job,) = tx.lease("mail", until(house, 60), 1)
-        assert (job.key, job.fence, job.state, job.payload, job.person) == ("k1", 1, "leased", b"p", A)
+        assert (job.key, job.fence, job.state, job.payload, job.person) == (
+            "k1",
+            1,
+            "leased",
+            b"p",
+            A,
+        )
     with house.store.book() as tx:
         assert [j.key for j in tx.lease("mail", until(house, 60), 9)] == ["k2"]
         assert tx.lease("mail", until(house, 60), 9) == []
-        assert (tx.jobs("mail", "leased"), tx.jobs("mail", "ready"), tx.jobs("post", "ready")) == (2, 0, 1)
+        assert (tx.jobs("mail", "leased"), tx.jobs("mail", "ready"), tx.jobs("post", "ready")) == (
+            2,
+            0,
+            1,
+        )
     house.clock.at = until(house, 60)
     with house.store.book() as tx:
         stolen, _ = tx.lease("mail", until(house, 60), 9)
         assert (stolen.id, stolen.fence) == (job.id, 2)
-    with pytest.raises(Conflict), house.store.book() as tx:
+    with pytest.raises(Conflict), house.store.book() as tx:  # noqa: PT012
         tx.put_row("t", b"k", b"v")
         tx.finish([(stolen, "done"), (job, "done")])
     with house.store.book() as tx:
@@ -422,7 +444,13 @@ def test_dropping_a_person_leaves_head_entries_and_suppressions_and_nothing_else
     with house.store.look() as view:
         log, tip = view.log, view.gather([A], None)[0].head
     with house.store.book() as tx:
-        assert tx.drop_person(A) == {"body": 2, "contact_point": 1, "fact": 1, "job": 1, "sealed": 1}
+        assert tx.drop_person(A) == {
+            "body": 2,
+            "contact_point": 1,
+            "fact": 1,
+            "job": 1,
+            "sealed": 1,
+        }
     with house.store.look() as view:
         assert view.log == log
         (gathered,) = view.gather([A], Channel.EMAIL)
@@ -462,7 +490,7 @@ def test_what_was_begun_and_not_finished_leaves_nothing(house):
     with house.store.look() as view:
         before = view.log
     prepared = house.prepare(A, GIVEN) + house.prepare(B, CREATED)
-    with pytest.raises(Stop), house.store.book() as tx:
+    with pytest.raises(Stop), house.store.book() as tx:  # noqa: PT012
         tx.append(prepared)
         tx.state(events.public_entry({"type": "pad"}))
         tx.enqueue("mail", "k1", b"", A)
@@ -582,7 +610,7 @@ def test_a_job_and_its_event_are_booked_together_or_not_at_all(house):
     house.book(A, CREATED)
     stale = house.prepare(A, GIVEN)
     house.book(A, ERASED)
-    with pytest.raises(Stop), house.store.book() as tx:
+    with pytest.raises(Stop), house.store.book() as tx:  # noqa: PT012
         tx.enqueue("mail", "k1", b"", A)
         if tx.append(stale):
             raise Stop
@@ -731,7 +759,7 @@ def test_a_write_that_breaks_a_table_rule_is_a_conflict_not_damage(disk):
     def twice(tx):
         tx._con.execute("INSERT INTO published VALUES ('x', 1, 0, '', x'')")
 
-    with pytest.raises(Conflict), disk.store.book() as tx:
+    with pytest.raises(Conflict), disk.store.book() as tx:  # noqa: PT012
         twice(tx)
         twice(tx)
     disk.book(A, CREATED)
@@ -789,7 +817,7 @@ def refused_or_sound(path):
     try:
         attempts(path)
     except EvidenceBroken as fault:
-        assert fault.remedy
+        assert fault.remedy  # noqa: PT017
         return True
     return False
 
@@ -830,7 +858,9 @@ def test_a_file_that_is_no_database_is_refused_as_damaged(tmp_path):
 def test_L4_damage_sqlite_cannot_see_is_found_by_the_check(tmp_path):
     path = filled(tmp_path)
     con = sqlite3.connect(path)
-    con.execute("UPDATE entry SET data = CAST(x'00' || substr(data, 3) || x'07' AS BLOB) WHERE seq = 5")
+    con.execute(
+        "UPDATE entry SET data = CAST(x'00' || substr(data, 3) || x'07' AS BLOB) WHERE seq = 5"
+    )
     con.commit()
     con.close()
     store = SqliteStore(path, cast.Clock(), {})
@@ -886,7 +916,7 @@ def test_a_read_only_folder_is_unavailable_and_says_what_to_do(open_folder):
     rig("sqlite", open_folder).store.close()
     (open_folder / "record.db").chmod(0o444)
     open_folder.chmod(0o555)
-    with NotRoot(), pytest.raises(Unavailable) as told:
+    with NotRoot(), pytest.raises(Unavailable) as told:  # noqa: PT012
         made = SqliteStore(open_folder / "record.db", cast.Clock(), {})
         with made.book() as tx:
             tx.put_row("t", b"k", b"v")

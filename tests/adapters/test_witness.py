@@ -74,7 +74,7 @@ def test_V23_a_forged_journal_under_another_key_is_found(journal, tmp_path):
 def test_lines_before_the_damage_are_yielded_and_those_after_are_not(journal):
     rewrite(journal, CHANGES["a line edited"])
     read = []
-    with pytest.raises(EvidenceBroken, match="line 4"):
+    with pytest.raises(EvidenceBroken, match="line 4"):  # noqa: PT012
         for line in journal.lines():
             read.append(line["seq"])
     assert read == [0, 1, 2]
@@ -183,7 +183,14 @@ def test_L2_no_smaller_size_and_no_second_root_of_one_size_is_ever_signed(signed
 
 @pytest.mark.parametrize(
     "raw",
-    [b"\x00" * 128, b"garbage\n", b"9 AAAA\n" + b"\n" * 100, b"9", b"9 " + b"!" * 44 + b"\n", b"-1 x\n"],
+    [
+        b"\x00" * 128,
+        b"garbage\n",
+        b"9 AAAA\n" + b"\n" * 100,
+        b"9",
+        b"9 " + b"!" * 44 + b"\n",
+        b"-1 x\n",
+    ],
 )
 def test_a_damaged_signed_size_is_never_taken_for_none_at_all(signed, tmp_path, raw):
     (tmp_path / "signed").write_bytes(raw)

@@ -127,7 +127,13 @@ def test_a_wrapped_key_and_its_check_value_are_what_the_page_says():
     shard = int.from_bytes(psid[:8], "big") % 1024
     assert v["shard"] == shard
     aad = _lp(
-        b"dek1", bytes.fromhex(v["workspace"]), psid, b"purchases/2026Q4", u32(3), u32(5), u32(shard)
+        b"dek1",
+        bytes.fromhex(v["workspace"]),
+        psid,
+        b"purchases/2026Q4",
+        u32(3),
+        u32(5),
+        u32(shard),
     )
     assert v["wrap_aad"] == aad.hex()
     wrapped = bytes.fromhex(v["wrapped"])

@@ -23,7 +23,7 @@ AT = make.AT
 WHO = cast.AGREED
 
 
-def encode(payload, n=1, prev=b"", at=AT, who=WHO, actor="system/00"):
+def encode(payload, n=1, prev=b"", at=AT, who=WHO, actor="system/00"):  # noqa: PLR0917
     return events.encode(payload, person=who, n=n, prev=prev, at=at, actor=actor)
 
 
@@ -38,14 +38,18 @@ BY_TYPE = {
     "ConsentStatus": st.sampled_from(ConsentStatus),
     "tuple[str, ...]": st.lists(TEXT, max_size=4).map(tuple),
     "dict[str, int]": st.dictionaries(KEYS, INTS, max_size=4),
-    "tuple[dict[str, str], ...]": st.lists(st.dictionaries(KEYS, TEXT, max_size=3), max_size=3).map(
-        tuple
-    ),
+    "tuple[dict[str, str], ...]": st.lists(
+        st.dictionaries(KEYS, TEXT, max_size=3), max_size=3
+    ).map(tuple),
 }
 
 
 def of_type(annotation):
-    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    text = (
+        annotation
+        if isinstance(annotation, str)
+        else getattr(annotation, "__name__", str(annotation))
+    )
     text = str(annotation) if "[" in str(annotation) or "|" in str(annotation) else text
     if text.endswith(" | None"):
         return st.none() | BY_TYPE[text.removesuffix(" | None")]
@@ -92,7 +96,15 @@ def test_canonical_bytes_with_ascii_keys_are_those_of_rfc8785(value):
 def test_every_tag_is_distinct_and_no_field_hides_the_envelope():
     assert len({encode(p) for p in make.EXAMPLES.values()}) == len(events.FAMILIES)
     for cls, _ in events.FAMILIES.values():
-        assert not {f.name for f in fields(cls)} & {"v", "type", "at", "psid", "n", "prev", "actor"}
+        assert not {f.name for f in fields(cls)} & {
+            "v",
+            "type",
+            "at",
+            "psid",
+            "n",
+            "prev",
+            "actor",
+        }
 
 
 @pytest.mark.parametrize(
@@ -134,14 +146,18 @@ FORGED = {
     "+00:00 inside": edited(b"2026-10-01T12:00:00Z", b"2026-10-01T12:00:00+00:00"),
     "a date for an act's time": edited(b"2026-10-01T12:00:00Z", b"2026-10-01"),
     "naive time": edited(b'"at":"2026-11-20T08:00:00Z"', b'"at":"2026-11-20T08:00:00"'),
-    "time with a fraction": edited(b'"at":"2026-11-20T08:00:00Z"', b'"at":"2026-11-20T08:00:00.0Z"'),
+    "time with a fraction": edited(
+        b'"at":"2026-11-20T08:00:00Z"', b'"at":"2026-11-20T08:00:00.0Z"'
+    ),
     "time in small z": edited(b'"at":"2026-11-20T08:00:00Z"', b'"at":"2026-11-20T08:00:00z"'),
     "impossible day": edited(b'"at":"2026-11-20T08:00:00Z"', b'"at":"2026-02-30T08:00:00Z"'),
     "NFD text": edited(b'"source":"till"', '"source":"e\u0301"'.encode()),
     "escaped letter": edited(b'"source":"till"', b'"source":"t\\u0069ll"'),
     "escaped slash": edited(b'"source":"till"', b'"source":"t\\/ill"'),
     "upper-case hex": edited(WHO.hex().encode(), WHO.hex().upper().encode()),
-    "psid with spaces": edited(WHO.hex().encode(), WHO.hex()[:2].encode() + b" " + WHO.hex()[2:].encode()),
+    "psid with spaces": edited(
+        WHO.hex().encode(), WHO.hex()[:2].encode() + b" " + WHO.hex()[2:].encode()
+    ),
     "short psid": edited(WHO.hex().encode(), WHO.hex()[:30].encode()),
     "space": edited(b'"n":2', b'"n": 2'),
     "trailing space": GOOD + b" ",
@@ -186,12 +202,20 @@ def test_L26_event_bytes_in_another_spelling_are_refused(kind):
 def test_L26_a_status_said_twice_is_refused():
     raw = encode(events.ConsentAct(ConsentStatus.GIVEN, "offers", ("email",), "offers@1"))
     with pytest.raises(EvidenceBroken):
-        events.decode(edited(b'"source"', b'"status":"given","source"', raw) if b'"source"' in raw else edited(b'"type"', b'"status":"given","type"', raw))
+        events.decode(
+            edited(b'"source"', b'"status":"given","source"', raw)
+            if b'"source"' in raw
+            else edited(b'"type"', b'"status":"given","type"', raw)
+        )
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.binary(max_size=200) | st.integers(0, len(GOOD) - 1).flatmap(
-    lambda i: st.binary(min_size=1, max_size=3).map(lambda b: GOOD[:i] + b + GOOD[i + 1 :])))
+@given(
+    st.binary(max_size=200)
+    | st.integers(0, len(GOOD) - 1).flatmap(
+        lambda i: st.binary(min_size=1, max_size=3).map(lambda b: GOOD[:i] + b + GOOD[i + 1 :])
+    )
+)
 def test_nothing_but_evidence_broken_escapes_and_what_is_read_is_what_was_written(raw):
     try:
         event = events.decode(raw)
@@ -206,7 +230,7 @@ def test_nothing_but_evidence_broken_escapes_and_what_is_read_is_what_was_writte
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_nothing_but_a_fault_escapes_a_reader_of_statements(raw):
-    try:
+    try:  # noqa: SIM105
         events.read_canonical(raw)
     except Fault:
         pass
@@ -222,7 +246,11 @@ def test_an_older_event_without_a_later_field_is_still_read():
 
 @pytest.mark.parametrize(
     "payload",
-    [events.MessageOutcome("booked", "m1"), events.MessageOutcome("lost", "m1"), events.ConsentAct("maybe", "offers")],
+    [
+        events.MessageOutcome("booked", "m1"),
+        events.MessageOutcome("lost", "m1"),
+        events.ConsentAct("maybe", "offers"),
+    ],
 )
 def test_an_event_no_reader_knows_is_never_written(payload):
     with pytest.raises(InvalidInput):

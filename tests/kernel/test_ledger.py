@@ -180,7 +180,10 @@ def test_a_bundle_holds_each_entry_behind_its_length():
 
 
 def test_L22_a_public_entry_of_65536_bytes_is_refused():
-    fits = {"type": "pad", "x": "a" * (65_535 - len(events.public_entry({"type": "pad", "x": ""})))}
+    fits = {
+        "type": "pad",
+        "x": "a" * (65_535 - len(events.public_entry({"type": "pad", "x": ""}))),
+    }
     assert len(events.public_entry(fits)) == 65_535
     with pytest.raises(InvalidInput):
         events.public_entry({**fits, "x": fits["x"] + "a"})
@@ -245,8 +248,12 @@ def test_L4_a_changed_byte_of_any_tile_is_found():
 def test_L4_a_missing_a_short_and_an_extra_tile_are_found():
     stored = sound()
     for place in stored["tiles"]:
-        assert findings(**{**stored, "tiles": {p: t for p, t in stored["tiles"].items() if p != place}})
-        assert findings(**{**stored, "tiles": {**stored["tiles"], place: stored["tiles"][place][:-32]}})
+        assert findings(
+            **{**stored, "tiles": {p: t for p, t in stored["tiles"].items() if p != place}}
+        )
+        assert findings(
+            **{**stored, "tiles": {**stored["tiles"], place: stored["tiles"][place][:-32]}}
+        )
     assert findings(**{**stored, "tiles": {**stored["tiles"], (3, 0): b"\x00" * 32}})
 
 
@@ -255,7 +262,12 @@ def test_L4_a_changed_root_size_or_note_is_found():
     assert findings(**{**stored, "root": flip(stored["root"], 31)})
     assert findings(**{**stored, "size": 599})
     for i, note in enumerate(stored["notes"]):
-        for changed in (note.replace("\n600\n", "\n599\n"), note[:-9] + "A" + note[-8:], note[:-1], ""):
+        for changed in (
+            note.replace("\n600\n", "\n599\n"),
+            note[:-9] + "A" + note[-8:],
+            note[:-1],
+            "",
+        ):
             if changed != note:
                 notes = [*stored["notes"][:i], changed, *stored["notes"][i + 1 :]]
                 assert findings(**{**stored, "notes": notes})
@@ -282,7 +294,9 @@ def test_L1_a_cut_end_is_found_even_where_tiles_and_root_were_cut_to_fit():
 def test_L3_a_rewritten_history_with_fitting_tiles_contradicts_its_checkpoints():
     whole = sound()
     tiles = cast.Tiles()
-    entries = [(i, e if i != 100 else proof.private_entry(b"\x09" * 32)) for i, e in whole["entries"]]
+    entries = [
+        (i, e if i != 100 else proof.private_entry(b"\x09" * 32)) for i, e in whole["entries"]
+    ]
     tiles.add([e for _, e in entries])
     found = findings(
         size=600, root=tiles.edge.root(), entries=entries, tiles=tiles.tiles, notes=whole["notes"]

@@ -307,7 +307,7 @@ def test_nothing_but_a_fault_escapes_a_reader(garbage):
         lambda: proof.parse_policy(as_text, crypto.ed25519_verify),
         lambda: proof.parse_policy("log " + as_text, crypto.ed25519_verify),
     ):
-        try:
+        try:  # noqa: SIM105
             read()
         except Fault:
             pass
@@ -447,7 +447,13 @@ def test_groups_nested_hundreds_deep_are_counted_without_exhausting_the_stack():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "o\n1\n", "o\n1\nAA==\n", "\n1\n" + proof.b64(b"\x01" * 32) + "\n", "o\n0\n" + proof.b64(b"\x01" * 32) + "\n"],
+    [
+        "",
+        "o\n1\n",
+        "o\n1\nAA==\n",
+        "\n1\n" + proof.b64(b"\x01" * 32) + "\n",
+        "o\n0\n" + proof.b64(b"\x01" * 32) + "\n",
+    ],
 )
 def test_a_malformed_checkpoint_is_refused(text):
     with pytest.raises(InvalidInput):

@@ -428,7 +428,9 @@ def test_a_shredded_quarter_does_not_open_and_the_next_one_does(box):
 
 
 def test_no_two_lists_of_parts_have_one_length_prefixed_form():
-    lists = [p for n in range(4) for p in itertools.product([b"", b"a", b"aa", b"\0\0\0\1a"], repeat=n)]
+    lists = [
+        p for n in range(4) for p in itertools.product([b"", b"a", b"aa", b"\0\0\0\1a"], repeat=n)
+    ]
     assert len({vault.lp(*parts) for parts in lists}) == len(lists)
 
 

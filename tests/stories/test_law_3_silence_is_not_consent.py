@@ -112,6 +112,12 @@ def test_an_act_that_stands_twice_counts_once_in_one_file_and_in_two(house):
     assert statuses(house, person) == ["consent.given", "consent.given"]
 
 
+def test_a_key_used_again_by_mistake_never_swallows_a_withdrawal(house):
+    key = {"idempotency_key": "form-77"}
+    person = house.newcomer("probe", key, {**key, "status": "withdrawn", "occurred_at": days_ago(1)})
+    assert house.codes(person) == ["withdrawn"]
+
+
 def test_a_late_paper_form_counts_by_the_day_it_was_signed(house):
     person = house.newcomer("probe", {"status": "withdrawn", "occurred_at": days_ago(20)})
     house.consents("probe", {"method": "paper", "occurred_at": days_ago(90)})

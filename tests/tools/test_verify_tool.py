@@ -90,7 +90,10 @@ def test_a_changed_receipt_is_not_verified(folder, change, status, word):
     assert "Traceback" not in told.stderr
 
 
-@pytest.mark.parametrize("words", [(), ("policy",), ("nowhere", "policy"), (".", "policy"), ("policy", "worked.tlog-proof")])
+@pytest.mark.parametrize(
+    "words",
+    [(), ("policy",), ("nowhere", "policy"), (".", "policy"), ("policy", "worked.tlog-proof")],
+)
 def test_a_malformed_question_is_bad_input_not_a_crash(folder, words):
     told = run(folder, *words)
     assert told.returncode == 2
@@ -123,7 +126,11 @@ def test_none_of_two_hundred_edits_verifies_alone(folder):
     for i, raw in enumerate([*sorted(edits), RECEIPT]):
         (folder / f"m{i}").write_bytes(raw)
     told = subprocess.run(
-        [sys.executable, "-I", "-c", MANY, "201"], cwd=folder, capture_output=True, text=True, env={}
+        [sys.executable, "-I", "-c", MANY, "201"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={},
     )
     assert told.returncode == 0, told.stderr
     assert len(told.stdout) == 201
@@ -159,7 +166,9 @@ def test_signatures_of_the_library_verify(seed, message):
 
 @settings(max_examples=40, deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=80), st.data())
-def test_the_check_says_what_the_library_says_of_good_and_of_altered_signatures(seed, message, data):
+def test_the_check_says_what_the_library_says_of_good_and_of_altered_signatures(
+    seed, message, data
+):
     public, signature = crypto.ed25519_public(seed), crypto.ed25519_sign(seed, message)
     assert check(public, signature, message)
     at = data.draw(st.integers(0, 64 + 32 - 1))
@@ -167,7 +176,9 @@ def test_the_check_says_what_the_library_says_of_good_and_of_altered_signatures(
     raw = bytearray(signature + public)
     raw[at] ^= bit
     altered, other = bytes(raw[:64]), bytes(raw[64:])
-    assert check(other, altered, message) == crypto.ed25519_verify(other, altered, message) is False
+    assert (
+        check(other, altered, message) == crypto.ed25519_verify(other, altered, message) is False
+    )
 
 
 @settings(max_examples=30, deadline=None)

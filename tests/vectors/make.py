@@ -64,9 +64,7 @@ EXAMPLES: dict[str, events.Payload] = {
         ),
         events.SuppressionAdded("unsubscribe", "channel", "portal", "email", None, None),
         events.SuppressionLifted("unsubscribe", "channel", "portal", "email"),
-        events.UseRefused(
-            "offers", "send", REASONS, HASH, HASH, "email", "winback", "c1"
-        ),
+        events.UseRefused("offers", "send", REASONS, HASH, HASH, "email", "winback", "c1"),
         events.MessageBooked(
             "m1",
             "offers",
@@ -89,7 +87,7 @@ EXAMPLES: dict[str, events.Payload] = {
         events.DataRead("service", ("contact.email",), "case 1"),
         events.PersonMerged(cast.WITHDREW.hex(), True, "same address"),
         events.PersonUnmerged(cast.WITHDREW.hex(), "two people"),
-        events.ProcessingRestricted(True, "disputed \u00e9\u4e2d\U0001f512 \"\\\n\x01"),
+        events.ProcessingRestricted(True, 'disputed \u00e9\u4e2d\U0001f512 "\\\n\x01'),
         events.PersonErasing("r1", True),
         events.SetProcessed(
             "preview", HASH, 4_242, {"allowed": 3, "withdrawn": 1}, HASH, "offers", "winback"

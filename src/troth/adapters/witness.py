@@ -1,5 +1,6 @@
 """`witness/`: what must survive the loss of the record: restriction journal and last signed size."""
 
+import errno
 import fcntl
 import os
 import re
@@ -41,12 +42,14 @@ def _append(handle: int, line: bytes) -> None:
     """Append durably, or leave the file as long as it was."""
     end = os.lseek(handle, 0, os.SEEK_END)
     try:
-        if os.write(handle, line) != len(line):
-            raise OSError("short write")
+        whole = os.write(handle, line) == len(line)
         os.fsync(handle)
     except OSError:
         os.ftruncate(handle, end)
         raise
+    if not whole:
+        os.ftruncate(handle, end)
+        raise OSError(errno.ENOSPC, "short write")
 
 
 class FileJournal:

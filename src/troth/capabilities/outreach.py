@@ -14,12 +14,12 @@ import msgspec
 
 from troth import crypto
 from troth.engines import mail, ranking
-from troth.errors import InvalidInput
+from troth.errors import Conflict, InvalidInput
 from troth.kernel import consent, events, gate, ledger, vault
 from troth.kernel.desk import SYSTEM, Desk
 from troth.kernel.facts import Facts, House
 from troth.kernel.vault import Chunk, Shredded
-from troth.ports import HandoverLog, MailTransport, View
+from troth.ports import HandoverLog, MailTransport, Transaction, View
 from troth.terms import (
     DAY,
     SECOND,
@@ -522,16 +522,19 @@ def _book_batch(
         rows = view.sealed([j.gathered.person for j in permitted], _fields(renderer))
         prepared: list[Prepared] = []
         ready: list[tuple[Rendered, Sealed]] = []
+        told: list[Judged] = []
         for j in judged:
-            if isinstance(j.answer, Refusal):
-                prepared += _refusal_event(desk, campaign, j, j.answer, actor, now)
-                continue
-            rendered = renderer.render(view, j, rows.get(j.gathered.person, ()), signed_at_s)
-            sealed = desk.vault.seal_outgoing(
-                j.gathered.person, campaign.purpose, rendered.number, rendered.data, now
-            )
-            prepared += _booked_event(desk, campaign, rendered, j.answer, actor, now)
-            ready.append((rendered, sealed))
+            try:
+                if isinstance(j.answer, Refusal):
+                    prepared += _refusal_event(desk, campaign, j, j.answer, actor, now)
+                else:
+                    theirs = rows.get(j.gathered.person, ())
+                    rendered, sealed = _rendered(renderer, view, j, theirs, signed_at_s)
+                    prepared += _booked_event(desk, campaign, rendered, j.answer, actor, now)
+                    ready.append((rendered, sealed))
+                told.append(j)
+            except Shredded:
+                totals.refused["erased"] += 1
     with desk.store.book(house_version) as tx:
         moved = tx.append(prepared)
         for rendered, sealed in ready:
@@ -541,11 +544,25 @@ def _book_batch(
             tx.put_sealed(person, [sealed])
             tx.enqueue(JOB, rendered.ref, _job_payload(campaign, rendered), person)
             tx.put_row(TOKENS, _token_key(desk, rendered.token), _token(campaign, rendered, now))
-        for j in judged:
+        for j in told:
             if j.gathered.person not in moved:
                 tx.put_row(_DONE, _done_key(campaign, j.gathered.person), b"1")
-    _count(judged, moved, totals)
+    _count(told, moved, totals)
     return list(moved)
+
+
+def _rendered(
+    renderer: Renderer, view: View, judged: Judged, rows: Sequence[Sealed], signed_at_s: int
+) -> tuple[Rendered, Sealed]:
+    rendered = renderer.render(view, judged, rows, signed_at_s)
+    sealed = renderer.desk.vault.seal_outgoing(
+        judged.gathered.person,
+        renderer.campaign.purpose,
+        rendered.number,
+        rendered.data,
+        view.now,
+    )
+    return rendered, sealed
 
 
 _DONE = "outreach.done"
@@ -783,8 +800,8 @@ class Courier:
         self._book_ends(ends)
         for entry, end, _ in ends:
             if end is End.WITHHELD:
-                code = entry.refusal.first.code if entry.refusal else "erased"
-                totals.withheld[code] += 1
+                refusal = None if entry.erased else entry.refusal
+                totals.withheld[refusal.first.code if refusal else "erased"] += 1
             else:
                 setattr(totals, end, getattr(totals, end) + 1)
 
@@ -797,7 +814,8 @@ class Courier:
                 prepared: list[Prepared] = []
                 for entry, end, outcome in left:
                     known = heads.get(entry.person)
-                    if entry.erased or known is None or known.record.erasing:
+                    entry.erased |= known is None or known.record.erasing
+                    if entry.erased or known is None:
                         continue
                     said = events.MessageOutcome(
                         state=end,
@@ -806,16 +824,28 @@ class Courier:
                         reasons=_reasons(entry.refusal.reasons) if entry.refusal else None,
                         channel=self._campaign.channel,
                     )
-                    prepared += desk.scribe.prepare(
-                        entry.person, known.head, [said], self._actor, view.now
-                    )
+                    try:
+                        prepared += desk.scribe.prepare(
+                            entry.person, known.head, [said], self._actor, view.now
+                        )
+                    except Shredded:
+                        entry.erased = True
             with desk.store.book() as tx:
                 moved = tx.append(prepared)
                 for entry, end, _ in left:
                     if entry.person not in moved:
-                        tx.finish([(entry.job, end)])
+                        _finish(tx, entry, end)
                         if entry.person in heads:
                             tx.drop_row(
                                 entry.person, f"outgoing:{self._campaign.purpose}", entry.number
                             )
             left = [e for e in left if e[0].person in moved]
+
+
+def _finish(tx: Transaction, entry: _Leased, end: End) -> None:
+    """End a job; an erasure took the job along with the person."""
+    try:
+        tx.finish([(entry.job, end)])
+    except Conflict:
+        if not entry.erased:
+            raise

@@ -3,7 +3,7 @@
 An import never widens consent and never lifts a suppression; it books what a row says and no more.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from troth import crypto
@@ -232,7 +232,7 @@ def _book_new(
 
 @dataclass(slots=True)
 class _Pending:
-    """Columns of one person and scope that wait to be sealed."""
+    """Columns of one person that wait to be sealed."""
 
     at: list[int] = field(default_factory=list)
     kind: list[str] = field(default_factory=list)
@@ -241,6 +241,27 @@ class _Pending:
     amount: list[int] = field(default_factory=list)
     units: list[int] = field(default_factory=list)
     currency: str = ""
+
+    def chosen(self, places: Sequence[int]) -> "_Pending":
+        """Return the events at these places, in their order."""
+        return _Pending(
+            [self.at[i] for i in places],
+            [self.kind[i] for i in places],
+            [self.item[i] for i in places],
+            [self.group[i] for i in places],
+            [self.amount[i] for i in places],
+            [self.units[i] for i in places],
+            self.currency,
+        )
+
+    def by_scope(self, sensitive: frozenset[str]) -> dict[str, "_Pending"]:
+        """Cut into vault scopes: quarter by quarter, sensitive goods apart."""
+        places: dict[str, list[int]] = {}
+        listed = sensitive.intersection(self.item)
+        for i in sorted(range(len(self.at)), key=self.at.__getitem__):
+            category = SENSITIVE if self.item[i] in listed else PURCHASES
+            places.setdefault(quarter_scope(category, self.at[i]), []).append(i)
+        return {scope: self.chosen(chosen) for scope, chosen in places.items()}
 
 
 def import_events(
@@ -265,20 +286,20 @@ def import_events(
         progress: Told after each batch read.
     """
     report = ImportReport()
-    waiting: dict[PersonId, dict[str, _Pending]] = {}
+    waiting: dict[PersonId, list[_Pending]] = {}
     known: dict[str, PersonId | None] = {}
     with desk.store.look() as view:
         flushed = done = done_before(view, "events", digest)
     for batch in batches:
         report.add(batch)
-        _sort_in(desk, batch.rows, sensitive, known, waiting, report)
+        _sort_in(desk, batch.rows, known, waiting, report)
         done = batch.done
         progress(done)
         if done - flushed >= FLUSH_EVENTS:
-            _flush(desk, waiting, digest, brand, done)
+            _flush(desk, waiting, _Batch(digest, brand, sensitive), done)
             waiting, flushed = {}, done
     if done > flushed:
-        _flush(desk, waiting, digest, brand, done)
+        _flush(desk, waiting, _Batch(digest, brand, sensitive), done)
     desk.record_house(
         events.ImportFinished("events", digest.hex(), dict(sorted(report.outcomes.items()))),
         SYSTEM,
@@ -289,43 +310,39 @@ def import_events(
 def _sort_in(
     desk: Desk,
     rows: EventColumns,
-    sensitive: frozenset[str],
     known: dict[str, PersonId | None],
-    waiting: dict[PersonId, dict[str, _Pending]],
+    waiting: dict[PersonId, list[_Pending]],
     report: ImportReport,
-) -> None:  # noqa: PLR0913 - the loop's state, kept flat because it runs per purchase line
+) -> None:
+    """Put runs of lines of one person and currency with what waits of that person."""
     with desk.store.look() as view:
         for outside in set(rows.external_id) - known.keys():
             known[outside] = desk.find(view, outside)
-    columns = zip(
-        rows.external_id,
-        rows.at,
-        rows.kind,
-        rows.item,
-        rows.group,
-        rows.amount_minor,
-        rows.units,
-        rows.currency,
-        strict=True,
-    )
-    for outside, at, kind, item, group, amount, units, currency in columns:
+    who, money, count = rows.external_id, rows.currency, len(rows)
+    start = 0
+    while start < count:
+        end, outside, currency = start + 1, who[start], money[start]
+        while end < count and who[end] == outside and money[end] == currency:
+            end += 1
         person = known[outside]
         if person is None:
-            report.outcomes["unknown_person"] += 1
-            continue
-        scopes = waiting.get(person)
-        if scopes is None:
-            scopes = waiting[person] = {}
-        scope = quarter_scope(SENSITIVE if item in sensitive else PURCHASES, at)
-        pending = scopes.get(scope)
-        if pending is None:
-            pending = scopes[scope] = _Pending(currency=currency)
-        pending.at.append(at)
-        pending.kind.append(kind)
-        pending.item.append(item)
-        pending.group.append(group)
-        pending.amount.append(amount)
-        pending.units.append(units)
+            report.outcomes["unknown_person"] += end - start
+        else:
+            _extend(waiting.setdefault(person, []), rows, slice(start, end), currency)
+        start = end
+
+
+def _extend(held: list[_Pending], rows: EventColumns, run: slice, currency: str) -> None:
+    pending = next((p for p in held if p.currency == currency), None)
+    if pending is None:
+        pending = _Pending(currency=currency)
+        held.append(pending)
+    pending.at.extend(rows.at[run])
+    pending.kind.extend(rows.kind[run])
+    pending.item.extend(rows.item[run])
+    pending.group.extend(rows.group[run])
+    pending.amount.extend(rows.amount_minor[run])
+    pending.units.extend(rows.units[run])
 
 
 _QUARTERS: dict[int, str] = {}
@@ -345,31 +362,36 @@ def quarter_scope(category: str, at: int) -> str:
     return f"{category}/{quarter}"
 
 
-def _flush(
-    desk: Desk,
-    waiting: dict[PersonId, dict[str, _Pending]],
-    digest: bytes,
-    brand: str,
-    done: int,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The file a flush belongs to."""
+
+    digest: bytes
+    brand: str
+    sensitive: frozenset[str]
+
+
+Scopes = list[tuple[str, _Pending]]
+
+
+def _flush(desk: Desk, waiting: dict[PersonId, list[_Pending]], batch: _Batch, done: int) -> None:
     """Book what waits; a mark per person makes a flush that was cut off repeatable."""
     people = list(waiting)
-    flush = b"part" + digest + done.to_bytes(8, "big")
+    flush = b"part" + batch.digest + done.to_bytes(8, "big")
     for start in range(0, len(people), BOOK_PEOPLE):
-        part = {p: waiting[p] for p in people[start : start + BOOK_PEOPLE]}
-        _flush_part(desk, part, digest, brand, flush)
+        part: dict[PersonId, Scopes] = {
+            p: [s for w in waiting[p] for s in w.by_scope(batch.sensitive).items()]
+            for p in people[start : start + BOOK_PEOPLE]
+        }
+        _flush_part(desk, part, batch, flush)
     with desk.store.book() as tx:
-        tx.put_row(PROGRESS, b"events" + digest, str(done).encode())
+        tx.put_row(PROGRESS, b"events" + batch.digest, str(done).encode())
         for key, _ in tx.rows(PROGRESS, flush, b"", len(people)):
             tx.put_row(PROGRESS, key, None)
 
 
 def _flush_part(
-    desk: Desk,
-    waiting: Mapping[PersonId, Mapping[str, _Pending]],
-    digest: bytes,
-    brand: str,
-    flush: bytes,
+    desk: Desk, waiting: Mapping[PersonId, Scopes], batch: _Batch, flush: bytes
 ) -> None:
     left = dict(waiting)
     while left:
@@ -380,7 +402,7 @@ def _flush_part(
             written = _seal_parts(desk, view, left, now)
         prepared: list[Prepared] = []
         for person, rows in written.items():
-            payloads = _behaviour_events(left[person], rows, digest, brand)
+            payloads = _behaviour_events(left[person], rows, batch)
             prepared += desk.scribe.prepare(person, heads[person].head, payloads, SYSTEM, now)
         with desk.store.book() as tx:
             moved = tx.append(prepared)
@@ -392,29 +414,23 @@ def _flush_part(
 
 
 def _seal_parts(
-    desk: Desk, view: View, waiting: Mapping[PersonId, Mapping[str, _Pending]], now: Instant
+    desk: Desk, view: View, waiting: Mapping[PersonId, Scopes], now: Instant
 ) -> dict[PersonId, list[Sealed]]:
     keys = desk.vault.keys
     keys.load(list(waiting), now)
-    keys.make(
-        [
-            (person, scope, 1)
-            for person, scopes in waiting.items()
-            for scope in scopes
-            if not keys.has(person, now, scope)
-        ]
-    )
-    fields = sorted({scope for scopes in waiting.values() for scope in scopes})
+    wanted = {(p, scope): None for p, scopes in waiting.items() for scope, _ in scopes}
+    keys.make([(p, scope, 1) for p, scope in wanted if not keys.has(p, now, scope)])
+    fields = sorted({scope for _, scope in wanted})
     held = view.sealed(list(waiting), fields)
     keys.load(list(waiting), now)
     out: dict[PersonId, list[Sealed]] = {}
     for person, scopes in waiting.items():
-        mine = {s: [r for r in held.get(person, ()) if r.field == s] for s in scopes}
-        out[person] = [
-            row
-            for scope, pending in scopes.items()
-            for row in _chunks(desk, person, scope, pending, mine[scope], now)
-        ]
+        places = {(row.field, row.row): row for row in held.get(person, ())}
+        for scope, pending in scopes:
+            mine = [row for (name, _), row in places.items() if name == scope]
+            for row in _chunks(desk, person, scope, pending, mine, now):
+                places[row.field, row.row] = row
+                out.setdefault(person, []).append(row)
     return out
 
 
@@ -438,8 +454,8 @@ def _chunks(  # noqa: PLR0913 - a place, its new events and its old rows
             number, version = last.row, last.version + 1
     order = sorted(range(len(pending.at)), key=pending.at.__getitem__)
     for start in range(0, len(order), vault.CHUNK_EVENTS):
-        part = order[start : start + vault.CHUNK_EVENTS]
-        plain = vault.pack_chunk(_chunk(pending, part))
+        part = pending.chosen(order[start : start + vault.CHUNK_EVENTS])
+        plain = vault.pack_chunk(_chunk(part))
         yield desk.vault.seal_chunk(person, scope, number, version, plain, now)
         number, version = number + 1, 1
 
@@ -457,65 +473,51 @@ def _joined(chunk: vault.Chunk, pending: _Pending) -> _Pending:
     )
 
 
-def _chunk(pending: _Pending, order: list[int]) -> vault.Chunk:
-    kinds: dict[str, int] = {}
-    items: dict[str, int] = {}
-    groups: dict[str, int] = {}
-    item_group: list[int] = []
-    kind_column, item_column = [], []
-    for i in order:
-        kind_column.append(kinds.setdefault(pending.kind[i], len(kinds)))
-        item = pending.item[i]
-        code = items.get(item)
-        if code is None:
-            code = items[item] = len(items)
-            item_group.append(groups.setdefault(pending.group[i], len(groups)))
-        item_column.append(code)
+def _chunk(pending: _Pending) -> vault.Chunk:
+    kinds = {word: i for i, word in enumerate(dict.fromkeys(pending.kind))}
+    items = {word: i for i, word in enumerate(dict.fromkeys(pending.item))}
+    groups = {word: i for i, word in enumerate(dict.fromkeys(pending.group))}
+    group_of = dict(zip(pending.item, pending.group, strict=True))
     return vault.Chunk(
-        at=[pending.at[i] for i in order],
-        kind=kind_column,
-        item=item_column,
-        amount=[pending.amount[i] for i in order],
-        units=[pending.units[i] for i in order],
+        at=pending.at,
+        kind=[kinds[word] for word in pending.kind],
+        item=[items[word] for word in pending.item],
+        amount=pending.amount,
+        units=pending.units,
         kinds=tuple(kinds),
         items=tuple(items),
         groups=tuple(groups),
-        item_group=tuple(item_group),
+        item_group=tuple(groups[group_of[item]] for item in items),
         currency=pending.currency,
         source="import",
     )
 
 
-def _behaviour_events(
-    scopes: Mapping[str, _Pending], rows: list[Sealed], digest: bytes, brand: str
-) -> list[events.Payload]:
-    every = [at for pending in scopes.values() for at in pending.at]
-    kinds = sorted({kind for pending in scopes.values() for kind in pending.kind})
+def _behaviour_events(scopes: Scopes, rows: list[Sealed], batch: _Batch) -> list[events.Payload]:
+    every = [at for _, pending in scopes for at in pending.at]
+    source = f"import {batch.digest.hex()[:12]}"
     said: list[events.Payload] = [
         events.BehaviourRecorded(
             count=len(every),
-            kinds=tuple(kinds),
+            kinds=tuple(sorted({kind for _, pending in scopes for kind in pending.kind})),
             first=zulu(Instant(min(every))),
             last=zulu(Instant(max(every))),
-            source=f"import {digest.hex()[:12]}",
+            source=source,
             digest=crypto.sha256(b"".join(row.rec for row in rows)).hex(),
             chunks={f"{row.field}#{row.row}": row.version for row in rows},
         )
     ]
-    bought = [
-        at
-        for pending in scopes.values()
-        for at, kind in zip(pending.at, pending.kind, strict=True)
-        if kind == "purchase"
-    ]
+    bought = max(
+        (
+            at
+            for _, pending in scopes
+            for at, kind in zip(pending.at, pending.kind, strict=True)
+            if kind == "purchase"
+        ),
+        default=0,
+    )
     if bought:
-        said.append(
-            events.RelationRecorded(
-                kind="sale",
-                occurred_at=zulu(Instant(max(bought))),
-                source=f"import {digest.hex()[:12]}",
-                brand=brand or None,
-                goods="household",
-            )
-        )
+        when = zulu(Instant(bought))
+        brand = batch.brand or None
+        said.append(events.RelationRecorded("sale", when, source, brand=brand, goods="household"))
     return said

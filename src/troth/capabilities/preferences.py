@@ -261,14 +261,15 @@ def _keep_keys(tx: Transaction, person: PersonId, rows: _Told) -> None:
 
 
 def _row_key(person: PersonId, row: ConsentRow) -> bytes:
-    """Name an act of one person; whoever was erased and came back has no acts yet."""
+    """Name an act of one person: who was erased and came back has none yet.
+
+    The status is part of it, so that a key used again by mistake never swallows a withdrawal.
+    """
     told = (
         row.idempotency_key
-        or msgspec.json.encode(
-            (row.purpose, row.status, row.channels, row.occurred_at, row.level)
-        ).decode()
+        or msgspec.json.encode((row.purpose, row.channels, row.occurred_at, row.level)).decode()
     )
-    return crypto.sha256(lp(person, told.encode()))[:16]
+    return crypto.sha256(lp(person, row.status.encode(), told.encode()))[:16]
 
 
 def _fresh(view: View, person: PersonId, rows: _Told) -> _Told:

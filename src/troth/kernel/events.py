@@ -39,8 +39,12 @@ def canonical(value: Mapping[str, Any]) -> bytes:
         InvalidInput: A float, a number beyond 2^53, a key that is not ASCII, or a type without a
             canonical spelling.
     """
+    return _written(_clean(value))
+
+
+def _written(clean: object) -> bytes:
     try:
-        return _encoder.encode(_clean(value))
+        return _encoder.encode(clean)
     except UnicodeEncodeError:
         raise InvalidInput("a text in an event holds half a character") from None
 
@@ -63,7 +67,7 @@ def _clean(value: Any) -> Any:  # noqa: ANN401, PLR0911 - one arm per JSON kind
         kinds = set(map(type, value))
         if kinds <= {str} and all(map(str.isascii, value)):
             return value
-        if kinds == {int} and -MAX_INT < min(value) and max(value) < MAX_INT:
+        if kinds == {int} and min(value) > -MAX_INT and max(value) < MAX_INT:
             return value
         return [_clean(v) for v in value]
     if isinstance(value, frozenset):
@@ -489,6 +493,9 @@ _DEFAULTS: dict[type[Any], dict[str, object]] = {
     cls: {f.name: f.default for f in fields(cls)} for cls in _FIELDS
 }
 _FIXED = {cls: frozenset(fixed) for cls, fixed in FAMILIES.values()}
+_WRITTEN = {
+    cls: tuple(name for name in names if name not in _FIXED[cls]) for cls, names in _FIELDS.items()
+}
 _TIMES = {
     cls: tuple(n for n in names if n in {"occurred_at", "until", "confirmed_at"})
     for cls, names in _FIELDS.items()
@@ -525,25 +532,25 @@ def encode(
         InvalidInput: A value has no canonical spelling, a tag no family, or the place no chain:
             what no reader would take back is never written.
     """
-    cls, tag, link = type(payload), payload.type, b64(prev)
+    cls, tag = type(payload), payload.type
     if FAMILIES.get(tag, _NO_FAMILY)[0] is not cls:
         raise InvalidInput("an event is of no known type")
-    _require_place(n, link)
+    if n < 1 or len(prev) != (HASH_BYTES if n > 1 else 0):
+        raise InvalidInput("an event's number and the commitment before it do not fit")
     _require_times(payload)
-    fixed = _FIXED[cls]
-    value = {
-        name: item
-        for name in _FIELDS[cls]
-        if name not in fixed and (item := getattr(payload, name)) is not None
-    }
+    value: dict[str, Any] = {}
+    for name in _WRITTEN[cls]:
+        item = getattr(payload, name)
+        if item is not None:
+            value[name] = item if type(item) is str and item.isascii() else _clean(item)
     value["v"] = VERSION
     value["type"] = tag
     value["at"] = zulu(at)
     value["psid"] = person.hex()
-    value["n"] = n
-    value["prev"] = link
-    value["actor"] = actor
-    return canonical(value)
+    value["n"] = _clean(n)
+    value["prev"] = b64(prev)
+    value["actor"] = _clean(actor)
+    return _written(value)
 
 
 def decode(raw: bytes) -> Event:

@@ -76,9 +76,10 @@ class Scribe:
         for payload in payloads:
             n += 1
             raw = events.encode(payload, person=person, n=n, prev=prev, at=at, actor=name)
-            salt = self._random.take(proof.SALT_BYTES)
+            fresh = self._random.take(proof.SALT_BYTES + crypto.NONCE_BYTES)  # one system call
+            salt, nonce = fresh[: proof.SALT_BYTES], fresh[proof.SALT_BYTES :]
             c = proof.commitment(salt, raw)
-            body = self._vault.seal_event(person, n, salt + raw, at)
+            body = self._vault.seal_event(person, n, salt + raw, at, nonce)
             out.append(Prepared(person, n, prev, c, body, second, payload))
             prev = c
         return out

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from troth import crypto
@@ -24,6 +25,7 @@ from troth.terms import DAY, SECOND, Action, Instant, KeyRow, Mask, PersonId, Se
 FORMAT = 0x01
 AES_256_GCM = 0x01
 HEADER = struct.Struct(">BBI")
+_ROW = struct.Struct(">IQIQII")  # row, version and kver, each behind its length
 OVERHEAD = HEADER.size + crypto.NONCE_BYTES + crypto.TAG_BYTES
 SHARDS = 1024
 KCV_BYTES = 16
@@ -35,7 +37,7 @@ CACHE_PEOPLE = 20_000
 
 def lp(*parts: bytes) -> bytes:
     """Concatenate with each part's length in four bytes before it, so that no two lists agree."""
-    return b"".join(len(p).to_bytes(4, "big") + p for p in parts)
+    return b"".join([len(p).to_bytes(4, "big") + p for p in parts])
 
 
 def shard_of(person: PersonId) -> int:
@@ -47,15 +49,13 @@ def record_aad(  # noqa: PLR0913 - the six things a record is bound to
     workspace: bytes, field_id: str, person: PersonId, row: int, version: int, kver: int
 ) -> bytes:
     """Return the AAD that binds a record to its place; swapping any of these fails to open."""
-    return lp(
-        b"pv1",
-        workspace,
-        field_id.encode(),
-        person,
-        row.to_bytes(8, "big"),
-        version.to_bytes(8, "big"),
-        kver.to_bytes(4, "big"),
-    )
+    place = _ROW.pack(8, row, 8, version, 4, kver)
+    return b"".join((_aad_head(workspace, field_id), lp(person), place))
+
+
+@lru_cache(maxsize=1024)
+def _aad_head(workspace: bytes, field_id: str) -> bytes:
+    return lp(b"pv1", workspace, field_id.encode())
 
 
 def wrap_aad(workspace: bytes, row: KeyRow) -> bytes:
@@ -137,6 +137,7 @@ class _Entry:
     keys: dict[tuple[str, int], DataKey]
     shredded: frozenset[tuple[str, int]]
     broken: dict[tuple[str, int], EvidenceBroken]
+    newest: dict[str, DataKey]
     read_at: Instant
 
 
@@ -203,15 +204,17 @@ class Keyring:
                 dead.add((row.scope, row.kver))
                 continue
             epoch, shard_key = self._store.shard_key(shard_of(row.person))
+            if epoch != row.epoch:
+                broken[row.scope, row.kver] = EvidenceBroken("a key row is of another epoch")
+                continue
             try:
-                if epoch != row.epoch:
-                    raise EvidenceBroken("a key row is of another epoch than its shard")
                 raw = unwrap(shard_key, self.workspace, row)
             except EvidenceBroken as fault:
                 broken[row.scope, row.kver] = fault
                 continue
             keys[row.scope, row.kver] = DataKey(row.person, row.scope, row.kver, raw)
-        return _Entry(keys, frozenset(dead), broken, at)
+        newest = {key.scope: key for _, key in sorted(keys.items(), key=lambda item: item[0])}
+        return _Entry(keys, frozenset(dead), broken, newest, at)
 
     def key(self, person: PersonId, at: Instant, scope: str = "", kver: int = 0) -> DataKey:
         """Return the person's key of a scope; `kver` 0 means the newest.
@@ -224,12 +227,14 @@ class Keyring:
         entry = self._cache.get(person)
         if entry is None or not at - CACHE_S * SECOND <= entry.read_at <= at:
             entry = self._entries([person], at)[person]
+        found = entry.keys.get((scope, kver)) if kver else entry.newest.get(scope)
+        if found is not None and not entry.broken:
+            return found
         broken = max((v for s, v in entry.broken if s == scope and kver in (0, v)), default=0)
-        newest = max((v for s, v in entry.keys if s == scope and kver in (0, v)), default=0)
-        if broken > newest:
+        if broken > (found.kver if found else 0):
             raise entry.broken[scope, broken].with_traceback(None)
-        if newest:
-            return entry.keys[scope, newest]
+        if found is not None:
+            return found
         gone = any(s in (scope, "") and (kver in (0, v) or s == "") for s, v in entry.shredded)
         if gone:
             raise Shredded("the key under this id was destroyed; nothing here can be read again")
@@ -395,7 +400,7 @@ class Vault:
 
     def seal_chunk(
         self, person: PersonId, scope: str, number: int, version: int, plain: bytes, at: Instant
-    ) -> Sealed:  # noqa: PLR0913
+    ) -> Sealed:
         """Seal one behaviour chunk under its quarter's key; `scope` is `category/2026Q4`."""
         key = self.keys.key(person, at, scope)
         aad = record_aad(self.keys.workspace, scope, person, number, version, key.kver)
@@ -419,11 +424,13 @@ class Vault:
         aad = record_aad(self.keys.workspace, row.field, person, row.row, row.version, kver)
         return key.record.open(nonce, sealed, aad)
 
-    def seal_event(self, person: PersonId, n: int, plain: bytes, at: Instant) -> bytes:
-        """Seal `salt32 || event` as the body of event n."""
+    def seal_event(
+        self, person: PersonId, n: int, plain: bytes, at: Instant, nonce: bytes = b""
+    ) -> bytes:
+        """Seal `salt32 || event` as the body of event n; a given `nonce` must be fresh."""
         key = self.keys.key(person, at)
         aad = record_aad(self.keys.workspace, EVENT_FIELD, person, n, 1, key.kver)
-        return seal(key, self._random.take(crypto.NONCE_BYTES), plain, aad)
+        return seal(key, nonce or self._random.take(crypto.NONCE_BYTES), plain, aad)
 
     def open_event(self, person: PersonId, n: int, rec: bytes, at: Instant) -> bytes:
         """Open an event body for the fold, the person's own receipt or a check of the chain."""

@@ -33,12 +33,16 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The words of one language."""
+    """The words of one language.
+
+    Attributes:
+        doubt: What is said beside a reason whose rule is read in the stricter of two ways.
+    """
 
     language: str
     _reasons: Mapping[str, Words]
     _remedies: Mapping[str, str]
-    _cautious: str
+    doubt: str
 
     def reason(self, code: str) -> Words:
         """Return the words of a reason code; an unknown code is shown as it is."""
@@ -47,7 +51,11 @@ class Catalogue:
     def remedy(self, name: str) -> str:
         """Return what would help, with the note of doubt where the id asks for it."""
         plain = self._remedies.get(name.removesuffix(_CAUTIOUS), "")
-        return f"{plain} {self._cautious}".strip() if name.endswith(_CAUTIOUS) else plain
+        return f"{plain} {self.doubt}".strip() if name.endswith(_CAUTIOUS) else plain
+
+    def is_doubtful(self, remedy: str) -> bool:
+        """Say whether a remedy id marks a rule read in the stricter way."""
+        return remedy.endswith(_CAUTIOUS)
 
     def knows(self, code: str, remedy: str) -> bool:
         """Say whether both have words here."""

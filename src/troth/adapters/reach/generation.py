@@ -18,7 +18,7 @@ DATABASE = "reach.duckdb"
 HOLD = "hold"
 BUILDING = ".building-"
 SPILL = ".spill"
-REBUILD = "rebuild it: troth doctor --rebuild-reach"
+REBUILD = "rebuild it"
 _PRIVATE_DIR = 0o700
 _PRIVATE = 0o600
 

@@ -15,7 +15,9 @@ from troth.terms import (
     NO_HEAD,
     NO_RECORD,
     SECOND,
+    Channel,
     ContactPoint,
+    Gathered,
     Head,
     Instant,
     Job,
@@ -185,6 +187,8 @@ class SqliteTransaction(SqliteView):
         fits = edge is not None and edge.size == self._log.size
         self.edge = edge.copy() if edge is not None and fits else self._load_edge()
         self._pending: list[bytes] = []
+        self._numbers: dict[bytes, int] = {}
+        self._folded: dict[PersonId, PersonRecord] = {}
 
     def _load_edge(self) -> ledger.Edge:
         edge = ledger.Edge.load(self._log.size, self.tile)
@@ -206,12 +210,17 @@ class SqliteTransaction(SqliteView):
             sql = f"SELECT psid, id, n, c FROM person WHERE psid IN ({marks(len(part))})"  # noqa: S608 - question marks only
             for psid, number, n, c in self._con.execute(sql, part):
                 out[psid] = (number, Head(n, c))
+                self._numbers[psid] = number
         return out
 
     def _local(self, person: PersonId) -> int:
+        known = self._numbers.get(person)
+        if known is not None:
+            return known
         row = self._con.execute("SELECT id FROM person WHERE psid = ?", (person,)).fetchone()
         if row is None:
             raise NotFound("nothing is held under this id")
+        self._numbers[person] = int(row[0])
         return int(row[0])
 
     def append(self, prepared: Sequence[Prepared]) -> frozenset[PersonId]:
@@ -257,7 +266,8 @@ class SqliteTransaction(SqliteView):
         return self.size - 1
 
     def settle(self) -> None:
-        """Sequence what was added: entries, tiles, root; the last step before the commit."""
+        """Write facts, then sequence: entries, tiles, root; the last step before the commit."""
+        self._write_folded()
         if not self._pending:
             return
         start = self._log.size
@@ -278,16 +288,33 @@ class SqliteTransaction(SqliteView):
         self._pending = []
 
     def put_record(self, person: PersonId, record: PersonRecord) -> None:
-        """Replace the gate facts of a person."""
-        self._con.execute(
-            "INSERT OR REPLACE INTO fact VALUES (?, ?)",
-            (self._local(person), record_encoder.encode(record)),
-        )
+        """Replace the gate facts of a person; written once, when the booking settles."""
+        self._local(person)
+        self._folded[person] = record
 
     def record(self, person: PersonId) -> PersonRecord:
         """Return the gate facts as this write sees them."""
-        found = self.gather([person], None)
-        return found[0].record if found else NO_RECORD
+        known = self._folded.get(person)
+        if known is None:
+            found = super().gather([person], None)
+            known = found[0].record if found else NO_RECORD
+        return known
+
+    def gather(self, people: Sequence[PersonId], channel: Channel | None) -> list[Gathered]:
+        """Return what is known of these people, with what this write changed."""
+        self._write_folded()
+        return super().gather(people, channel)
+
+    def _write_folded(self) -> None:
+        if self._folded:
+            self._con.executemany(
+                "INSERT OR REPLACE INTO fact VALUES (?, ?)",
+                [
+                    (self._numbers[person], record_encoder.encode(record))
+                    for person, record in self._folded.items()
+                ],
+            )
+            self._folded = {}
 
     def put_contact(self, person: PersonId, contact: ContactPoint) -> None:
         """Add or replace a contact point."""
@@ -326,6 +353,7 @@ class SqliteTransaction(SqliteView):
     def drop_person(self, person: PersonId) -> dict[str, int]:
         """Delete everything but the head; return counts per kind."""
         number = self._local(person)
+        self._folded.pop(person, None)
         return {
             table: self._con.execute(
                 f"DELETE FROM {table} WHERE person = ?",  # noqa: S608 - table names from this line

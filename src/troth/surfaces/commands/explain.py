@@ -125,12 +125,14 @@ def _yes(decided: _Decided, permit: gate.Permit, zone: str) -> Answer:
 def _no(decided: _Decided, refusal: Refusal, zone: str) -> Answer:
     told = [_told(reason, decided) for reason in refusal.reasons]
     data = {"agreed": False, "at": zulu(decided.at), "reasons": told}
-    count = "one reason" if len(told) == 1 else f"{len(told)} reasons"
-    lines = [f"No, for {count}, on {when(decided.at, zone)}:"]
-    for each in told:
-        lines.append(f"  {each['title']}. {each['why']}")
-        lines.append(f"      Rule {_cited(each)}")
-        lines.append(f"      What would change it: {each['change']} {each['remedy']}".rstrip())
+    lines = [f"No, on {when(decided.at, zone)}:"]
+    for code in dict.fromkeys(each["code"] for each in told):
+        alike = [each for each in told if each["code"] == code]
+        lines.append(f"  {alike[0]['title']}. {alike[0]['why']}")
+        lines += [f"      Rule {_cited(each)}" for each in alike]
+        lines.append(f"      What would change it: {alike[0]['change']}")
+    if any(each["doubtful"] for each in told):
+        lines.append(f"  {catalogue().doubt}")
     return Answer(data, lines, 1)
 
 
@@ -144,6 +146,7 @@ def _told(reason: Reason, decided: _Decided) -> dict[str, Any]:
         "why": said.why,
         "change": said.change,
         "remedy": words.remedy(remedy),
+        "doubtful": words.is_doubtful(remedy),
         "rule": reason.rule,
         **_rule(reason.rule, decided),
     }

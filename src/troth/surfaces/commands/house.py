@@ -1,6 +1,6 @@
 """Beginning a workspace, checking and publishing its drafts, an officer's decision."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from troth import app, settings
@@ -13,6 +13,9 @@ from troth.surfaces.commands.answer import Answer
 from troth.surfaces.commands.call import LOCAL, Call, plain_name, read_instant, when
 from troth.surfaces.demo.material import write_drafts
 from troth.terms import SECOND, Actor, Instant, Published, Role, moment, zulu
+
+_KEPT = ("purpose:", "notice:", "template:")
+"""Kinds of draft that are never taken back by deleting a file."""
 
 
 def init(call: Call, folder: Path, source: str | None) -> Answer:
@@ -50,10 +53,8 @@ def _write_demo(folder: Path, at: Instant) -> None:
 def check(call: Call) -> Answer:
     """Read every draft alone, then all of them together; name each fault with its file."""
     drafts = app.drafts(call.folder)
-    faults = [*_faults(drafts), *_audience_faults(call.folder, drafts)]
-    if not faults:
-        faults = list(_together(drafts))
-    changed = _changed(call, drafts)
+    changed, gone = _changed(call, drafts)
+    faults = _every_fault(call.folder, drafts, gone)
     data = {
         "ok": not faults,
         "drafts": len(drafts),
@@ -72,6 +73,19 @@ def check(call: Call) -> Answer:
     lines += [f"  changed: {name}" for name in changed]
     lines.append("Next: troth apply" if changed else "Everything is published as it stands.")
     return Answer(data, lines)
+
+
+def _every_fault(
+    folder: Path, drafts: Mapping[str, bytes], gone: Sequence[str]
+) -> list[tuple[str, Fault]]:
+    """List what is wrong draft by draft; only if nothing is, what is wrong together."""
+    lost = InvalidInput("this draft is published and missing here", "restore its file")
+    faults = [(name, lost) for name in gone]
+    if not any(name.startswith("purpose:") for name in drafts) and not gone:
+        none = InvalidInput("there is no purpose", "write purposes/NAME.toml")
+        faults.append(("purposes", none))
+    found = [*faults, *_faults(drafts), *_audience_faults(folder, drafts)]
+    return found or list(_together(drafts))
 
 
 def _faults(drafts: Mapping[str, bytes]) -> Iterator[tuple[str, Fault]]:
@@ -118,16 +132,26 @@ def _together(drafts: Mapping[str, bytes]) -> Iterator[tuple[str, Fault]]:
         yield "all together", fault
 
 
-def _changed(call: Call, drafts: Mapping[str, bytes]) -> list[str]:
-    """Name the drafts that differ from what runs; all of them before `troth init`."""
+def _changed(call: Call, drafts: Mapping[str, bytes]) -> tuple[list[str], list[str]]:
+    """Name the drafts that differ from what runs, and those that run and are missing here."""
     if not settings.read_settings(call.folder).record.exists():
-        return sorted(drafts)
+        return sorted(drafts), []
     with call.opened() as ws:
-        return sorted(custody.changes(ws.desk, drafts))
+        with ws.store.look() as view:
+            runs = {p.name for kind in _KEPT for p in view.published_all(kind)}
+        return sorted(custody.changes(ws.desk, drafts)), sorted(runs - drafts.keys())
 
 
 def apply(call: Call) -> Answer:
-    """Publish what changed and sign a checkpoint over it."""
+    """Publish what changed and sign a checkpoint over it.
+
+    Raises:
+        InvalidInput: A draft does not read, or is missing. Nothing was published.
+    """
+    drafts = app.drafts(call.folder)
+    gone = _changed(call, drafts)[1]
+    for name, fault in _every_fault(call.folder, drafts, gone):
+        raise InvalidInput(f"{name}: {fault.message}", fault.remedy or "run: troth check")
     with call.opened() as ws:
         published = ws.apply()
         ws.sign()

@@ -134,8 +134,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 
     @app.api_route("/api", methods=["GET", "HEAD"], include_in_schema=False)
     def explained(request: Request) -> Response:
-        del request
-        return page(hub, "api.html", here="api", key=hub.shown_key, most=BATCH_MAX)
+        port = request.url.port or 80
+        return page(hub, "api.html", here="api", key=hub.shown_key, most=BATCH_MAX, port=port)
 
 
 _FIELDS = f"people (1 to {BATCH_MAX} ids), actor, purpose, action, channel, categories"

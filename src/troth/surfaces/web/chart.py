@@ -1,6 +1,6 @@
 """Counts that give nobody away, and the one chart, drawn here as bars of a share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from troth.surfaces.web import words
@@ -12,11 +12,16 @@ OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One cell of a table; `count` is None where it is kept back."""
+    """One cell of a table; `count` is None where it is kept back.
+
+    Attributes:
+        few: It is kept back because it is small, not because it would tell a small one.
+    """
 
     code: str
     title: str
     count: int | None
+    few: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ def masked(counts: Mapping[str, int], k: int = K) -> list[Counted]:
     """Keep back every count under `k`, and more, smallest first, until a total tells none of them.
 
     What a reader can work out from the total is the sum of the hidden cells: it covers at least
-    two cells and at least `k` people.
+    two cells and at least `k` people. Hidden cells stand in the catalogue's order, not by size.
 
     >>> [(c.code, c.count) for c in masked({"a": 40, "b": 12, "c": 3})]
     [('a', 40), ('b', None), ('c', None)]
@@ -45,10 +50,25 @@ def masked(counts: Mapping[str, int], k: int = K) -> list[Counted]:
         if not hidden or (len(hidden) > 1 and sum(counts[c] for c in hidden) >= k):
             break
         hidden.append(code)
+    shown = sorted((c for c in counts if counts[c] and c not in hidden), key=_most(counts))
+    kept = sorted(hidden, key=words.place)
     return [
-        Counted(code, words.title(code), None if code in hidden else n)
-        for n, code in sorted(rising, key=lambda row: (-row[0], row[1]))
+        *(Counted(c, words.title(c), counts[c]) for c in shown),
+        *(Counted(c, words.title(c), None, few=counts[c] < k) for c in kept),
     ]
+
+
+def _most(counts: Mapping[str, int]) -> Callable[[str], tuple[int, str]]:
+    return lambda code: (-counts[code], code)
+
+
+def few(count: int) -> str:
+    """Write a count of people, a small one only as small.
+
+    >>> few(3), few(0), few(1200)
+    ('fewer than 10', '0', '1,200')
+    """
+    return f"fewer than {K}" if 0 < count < K else words.number(count)
 
 
 def bars(mailed: int, cells: list[Counted], total: int) -> list[Bar]:

@@ -93,8 +93,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 def _told(written: Written | None) -> dict[str, Any]:
     if written is None:
         return {"level": None, "level_title": "", "used": ()}
-    used = [words.CATEGORIES.get(c, c) for c in written.used]
-    return {"level": written.level, "level_title": words.LEVELS[written.level][0], "used": used}
+    title = words.LEVELS[written.level][0]
+    return {"level": written.level, "level_title": title, "used": words.categories(written.used)}
 
 
 def mail_ids(hub: Hub) -> list[int]:

@@ -87,7 +87,6 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             levels=every,
             names=words.LEVELS,
             compared=[every[k] for k in compared],
-            words=words.CATEGORIES,
         )
 
     @app.api_route("/levels/{level}/html", methods=READ, include_in_schema=False)

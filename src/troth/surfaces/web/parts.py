@@ -20,7 +20,7 @@ from troth import crypto
 from troth.app import Workspace
 from troth.errors import InvalidInput
 from troth.kernel import events, proof
-from troth.surfaces.web import words
+from troth.surfaces.web import chart, words
 from troth.terms import Actor, PersonId, Role
 
 BODY_MAX = 1 << 20
@@ -81,6 +81,8 @@ def _environment() -> Environment:
     )
     made.filters["number"] = words.number
     made.filters["joined"] = words.joined
+    made.filters["categories"] = words.categories
+    made.filters["few"] = chart.few
     made.globals |= {"style": f"/static/hub.css?v={static_digest()}"}
     return made
 

@@ -85,9 +85,19 @@ def remedy(reason: Reason) -> str:
     return f"{line} {catalogue()['cautious']['note']}" if cautious == "cautious" else line
 
 
-def known(code: str) -> bool:
-    """Tell whether a reason code is one of the gate's."""
-    return code in {str(c) for c in ReasonCode}
+_ORDER = {str(code): place for place, code in enumerate(ReasonCode)}
+
+
+def place(code: str) -> int:
+    """Return where a reason stands in the gate's order; unknown ones stand last."""
+    return _ORDER.get(code, len(_ORDER))
+
+
+def categories(names: Iterable[str]) -> list[str]:
+    """Say data categories in words, from the least personal to the most."""
+    given = set(names)
+    known = [said for name, said in CATEGORIES.items() if name in given]
+    return known + sorted(given - CATEGORIES.keys())
 
 
 def number(value: int) -> str:

@@ -1,0 +1,56 @@
+# make demo · make test · make soak · make bench · make verify-tool
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8400
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint soak bench verify-tool clean help browser
+
+help:
+	@grep -E '^# make' Makefile; echo "make demo ARGS='--no-serve --json'  figures only; PORT=8401 another port"
+
+$(VENV)/base:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Troth needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 3; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 cannot make a virtual environment; install it: apt-get install python3-venv"; exit 3; }
+	@touch $@
+
+$(VENV)/demo: pyproject.toml constraints.txt | $(VENV)/base
+	@$(BIN)/pip install -q -c constraints.txt -e '.[demo]' || { echo "installing failed; check the network and try again"; exit 3; }
+	@touch $@
+
+$(VENV)/test: pyproject.toml constraints.txt | $(VENV)/base
+	@$(BIN)/pip install -q -c constraints.txt -e '.[test]' || { echo "installing failed; check the network and try again"; exit 3; }
+	@touch $@ $(VENV)/demo
+
+demo: $(VENV)/demo
+	@$(BIN)/troth demo --folder demo-workspace --port $(PORT) $(ARGS)
+
+browser:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; \
+	  else echo "the page tests need Chromium; install it: sudo apt-get install chromium"; exit 3; fi; }
+
+lint: $(VENV)/test
+	$(BIN)/ruff check src tests bench tools
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/test browser lint
+	$(BIN)/python -m coverage run -m pytest -m "not soak"
+	$(BIN)/python -m coverage report --fail-under=100
+
+soak: $(VENV)/test browser
+	$(BIN)/python -m pytest -m soak
+
+bench: $(VENV)/test
+	@for file in bench/[a-z]*.py; do case $$file in bench/*_sink.py) ;; *) echo "== $$file"; $(BIN)/python $$file || exit 1;; esac; done
+
+verify-tool: $(VENV)/demo
+	@$(BIN)/python tools/verify_tool.py
+
+clean:
+	rm -rf $(VENV) demo-workspace dist build src/*.egg-info
