@@ -23,12 +23,11 @@ from troth.kernel.desk import SYSTEM, Desk
 from troth.kernel.house import parse_toml
 from troth.kernel.scribe import Scribe
 from troth.kernel.vault import Keyring, Vault
-from troth.ports import Clock, View
+from troth.ports import Clock, LocalInbox, View
 from troth.settings import Settings, read_settings
 from troth.terms import SECOND, Actor, Instant, PersonId, Published, PurposeKind
 
 if TYPE_CHECKING:
-    from troth.adapters.inbox import Inbox
     from troth.adapters.reach import Reach
     from troth.adapters.sources import Source
 
@@ -214,7 +213,7 @@ def _probe_keys(opened: Workspace) -> None:
     with desk.store.look() as view:
         try:
             desk.vault.keys.key(desk.scribe.house, view.now)
-        except EvidenceBroken:
+        except (EvidenceBroken, NotFound):
             raise EvidenceBroken(
                 "the key store does not open this record's keys",
                 "restore the newest copy of keys/",
@@ -450,7 +449,7 @@ def deliver(
     return totals
 
 
-def local_inbox(folder: Path) -> "Inbox":
+def local_inbox(folder: Path) -> LocalInbox:
     """Return a local receiving mailbox, for demos and trials; start it to get its port."""
     from troth.adapters.inbox import Inbox
 

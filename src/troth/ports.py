@@ -377,3 +377,46 @@ class MailTransport(Protocol):
             Unavailable: There is no connection; messages without an outcome were not begun.
         """
         ...
+
+
+class PathLike(Protocol):
+    """A file's place, as `pathlib.Path` is one; the core itself touches no file."""
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+        ...
+
+    def read_bytes(self) -> bytes:
+        """Return the content."""
+        ...
+
+
+class ReceivedMail(Protocol):
+    """One mail that arrived: where it lies and to whom it was addressed."""
+
+    @property
+    def path(self) -> PathLike:
+        """Where the stored bytes lie."""
+        ...
+
+    @property
+    def rcpt_to(self) -> tuple[str, ...]:
+        """Envelope recipients."""
+        ...
+
+
+class LocalInbox(Protocol):
+    """A receiving mailbox on this machine, for demos and trials."""
+
+    def start(self, port: int = 0) -> int:
+        """Listen on the loopback address; return the port."""
+        ...
+
+    def stop(self) -> None:
+        """Close the port; what was received stays."""
+        ...
+
+    def messages(self) -> Sequence[ReceivedMail]:
+        """List what arrived, oldest first."""
+        ...

@@ -145,7 +145,10 @@ def test_a_view_keeps_what_it_saw_while_others_write(house):
         assert view.row("t", b"k") is None
         assert view.people(None, 9) == [A]
         with house.store.look() as inner:
-            assert inner.log == view.log
+            assert (inner.log.size, inner.row("t", b"k")) == (3, b"v")
+            with house.store.look() as innermost:
+                assert innermost.log == inner.log
+        assert view.log == before[1]
     assert seen == before
     with house.store.look() as view:
         assert len(view.gather([A, B], None)) == 2

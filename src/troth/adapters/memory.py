@@ -434,17 +434,11 @@ class MemoryStore:
         self._projections = projections
         self._tables = _Tables()
         self._lock = threading.Lock()
-        self._local = threading.local()
 
     @contextmanager
     def look(self) -> Iterator[MemoryView]:
-        """Open a read snapshot; inside another look of the same thread, the same one."""
-        outer: MemoryView | None = getattr(self._local, "view", None)
-        view = self._local.view = outer or MemoryView(self._tables, self._clock.now())
-        try:
-            yield view
-        finally:
-            self._local.view = outer
+        """Open a read snapshot; a look inside a look is a fresh one, never the older snapshot."""
+        yield MemoryView(self._tables, self._clock.now())
 
     @contextmanager
     def book(self, house_version: int | None = None) -> Iterator[MemoryTransaction]:

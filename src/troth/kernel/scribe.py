@@ -104,7 +104,8 @@ class Scribe:
         Raises:
             Shredded: The person was erased.
             NotFound: No key was ever made for this id.
-            EvidenceBroken: A number is missing, the newest event is not the head, or an event does not name the one before it.
+            EvidenceBroken: A number is missing, the newest event is not the head, or an event
+                does not name the one before it.
         """
         bodies = view.bodies(person)
         self._vault.keys.key(person, view.now)

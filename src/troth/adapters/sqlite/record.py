@@ -83,17 +83,16 @@ class SqliteStore:
         """Open a read snapshot; a look inside a look is a fresh one, never the older snapshot."""
         depth: int = getattr(self._local, "depth", 0)
         con = self._reader(depth)
-        try:
-            con.execute("BEGIN")
-            view = SqliteView(con, self._clock.now())
-        except sqlite3.DatabaseError as fault:
-            raise schema.damaged(self._path, fault) from None
         self._local.depth = depth + 1
         try:
-            yield view
+            con.execute("BEGIN")
+            yield SqliteView(con, self._clock.now())
+        except sqlite3.DatabaseError as fault:
+            raise schema.damaged(self._path, fault) from None
         finally:
             self._local.depth = depth
-            con.execute("ROLLBACK")
+            if con.in_transaction:
+                con.execute("ROLLBACK")
 
     @contextmanager
     def book(self, house_version: int | None = None) -> Iterator["SqliteTransaction"]:

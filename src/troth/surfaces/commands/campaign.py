@@ -217,11 +217,12 @@ def test(call: Call, plan: Plan, level: int, out: str) -> Answer:
         draft = frame.fill(values, _envelope(ws))
         data = mail.sign(draft, app.signers(ws), app.real_seconds())
     path = Path(out or f"{plan.name}-level{level}.eml")
-    write_file(path, data.decode("ascii", "surrogateescape"))
+    write_file(path, data)
     return Answer(
         {"file": str(path), "subject": draft.subject, "bytes": len(data), "level": level},
         [
-            f"{path}: {draft.subject} ({len(data):,} bytes). Sample words; nobody's data was opened."
+            f"{path}: {draft.subject} ({len(data):,} bytes)",
+            "Sample words; nobody's data was opened.",
         ],
     )
 

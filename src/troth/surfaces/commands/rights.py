@@ -16,7 +16,7 @@ ERASED = "the event itself was erased; that there was one still holds"
 _REQUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, held: str | bytes) -> None:
     """Write a file beside its name first, so that none is ever half there.
 
     Raises:
@@ -25,7 +25,7 @@ def write_file(path: Path, text: str) -> None:
     draft = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, "utf-8")
+        draft.write_bytes(held.encode() if isinstance(held, str) else held)
         draft.replace(path)
     except OSError:
         raise Unavailable("the file cannot be written", "check owner and mode") from None

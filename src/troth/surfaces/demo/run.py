@@ -8,20 +8,18 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from troth import app
 from troth.capabilities import insight, outreach, preferences, rights
 from troth.errors import Conflict, EvidenceBroken
 from troth.kernel import audience, events, gate, proof
 from troth.kernel.calendars import parse_calendar
+from troth.ports import LocalInbox, PathLike
 from troth.surfaces.demo import clock
 from troth.surfaces.demo.material import Material, write_material
 from troth.surfaces.demo.recount import recount
 from troth.terms import Actor, Channel, ConsentStatus, PersonId, Role, instant
-
-if TYPE_CHECKING:
-    from troth.adapters.inbox import Inbox
 
 PROVENANCE = (
     "published household purchases; the package's README calls them simulated and gives 801"
@@ -286,7 +284,7 @@ def _levels(
 
 
 def _inbox_figures(
-    ws: app.Workspace, inbox: "Inbox", folder: Path, changed: list[PersonId], now: datetime
+    ws: app.Workspace, inbox: LocalInbox, folder: Path, changed: list[PersonId], now: datetime
 ) -> dict[str, Any]:
     mails = inbox.messages()
     recipients = [address for mail in mails for address in mail.rcpt_to]
@@ -305,7 +303,7 @@ def _inbox_figures(
     }
 
 
-def _message_id(path: Path) -> str:
+def _message_id(path: PathLike) -> str:
     for line in path.read_bytes().split(b"\r\n\r\n", 1)[0].split(b"\r\n"):
         if line.lower().startswith(b"message-id:"):
             return line.decode("ascii", "replace")
