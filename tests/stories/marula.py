@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections import Counter
 from datetime import timedelta
+from email import message_from_bytes
 
 from troth import app
 from troth.capabilities import outreach, preferences
@@ -153,6 +154,11 @@ class House:
     def delivered(self):
         """Count mails by address, as the receiving side saw them."""
         return Counter(to for mail in self.mails() for to in mail.rcpt_to)
+
+    def stop_token(self, place=-1):
+        """Return the token of a received mail's one-click header."""
+        raw = self.mails()[place].path.read_bytes()
+        return message_from_bytes(raw)["List-Unsubscribe"].strip(" <>").rsplit("/", 1)[1]
 
     def chain(self, person):
         with self.ws.store.look() as view:

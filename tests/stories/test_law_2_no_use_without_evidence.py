@@ -250,3 +250,13 @@ def test_messages_carry_both_signatures_and_both_unsubscribe_headers(house):
     assert b"list-unsubscribe: <https://" in head
     assert len(mail.parse_template(house.campaign().template.data.decode()).subject) > 0
     assert days_ago(0) and ITEMS and Inbox
+
+
+def test_two_campaigns_that_wait_at_once_do_not_hand_over_each_others_messages(house):
+    person = house.newcomer("probe", {}, {"purpose": "newsletter", "notice": "newsletter@1"})
+    letter, offers = house.campaign("letter", "newsletter"), house.campaign("offers")
+    house.book([person], letter)
+    house.book([person], offers)
+    assert house.hand_over(offers).handed == 1
+    assert house.hand_over(letter).handed == 1
+    assert house.delivered() == Counter({ADDRESS: 2})

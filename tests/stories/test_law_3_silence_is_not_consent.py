@@ -223,19 +223,11 @@ def test_a_suppressed_mailbox_is_closed_to_everybody_who_shares_it(house):
         assert house.chain(person)[-1].type == "suppression.added"
 
 
-def token_of(mail):
-    head = mail.path.read_bytes().split(b"\r\n\r\n", 1)[0].replace(b"\r\n ", b" ").decode()
-    line = next(
-        each for each in head.split("\r\n") if each.lower().startswith("list-unsubscribe:")
-    )
-    return line.split("/stop/")[1].split(">")[0].strip()
-
-
 def test_one_click_stops_the_very_next_decision_for_all_who_share_the_mailbox(house):
     people = house.everybody("cast-shared-one", "cast-shared-two")
     house.say(people[1], "given", notice="offers@3", method="button", proof="form:1")
     house.send([people[0]])
-    token = token_of(house.mails()[0])
+    token = house.stop_token()
     preferences.read_token(house.desk, token)
     assert [house.codes(p) for p in people] == [[], []]
     preferences.unsubscribe(house.desk, token)
@@ -251,7 +243,7 @@ def test_one_click_stops_the_very_next_decision_for_all_who_share_the_mailbox(ho
 def test_an_unknown_or_expired_token_stops_nothing(house):
     person = house.newcomer("probe", {})
     house.send([person])
-    token = token_of(house.mails()[0])
+    token = house.stop_token()
     for wrong in ("0" * 32, token[:-1], token + "0", ""):
         with pytest.raises(NotFound):
             preferences.unsubscribe(house.desk, wrong)

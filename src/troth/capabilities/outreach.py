@@ -7,8 +7,9 @@ over. What was booked is sealed until it leaves and gone afterwards.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 import msgspec
 
@@ -132,15 +133,25 @@ class Judged:
     level: int
 
 
-def judge(
-    desk: Desk, view: View, campaign: Campaign, people: Sequence[PersonId], actor: Actor
+def judge(  # noqa: PLR0913, PLR0917 - a batch, and what was written to it
+    desk: Desk,
+    view: View,
+    campaign: Campaign,
+    people: Sequence[PersonId],
+    actor: Actor,
+    written: Mapping[PersonId, frozenset[str]] = MappingProxyType({}),
 ) -> list[Judged]:
-    """Decide for a batch of candidates at one look; unknown ids are left out."""
+    """Decide for a batch of candidates at one look; unknown ids are left out.
+
+    For somebody in `written` the question is about the categories their message was written from,
+    for the others about those that they agree to now.
+    """
     house = desk.house(view)
     claim = desk.claim(request_for(campaign, None, actor, view.now), house)
     out = []
     for gathered in view.gather(people, campaign.channel):
-        out.append(_judge_one(desk, view, campaign, gathered, actor, house, claim))
+        used = written.get(gathered.person)
+        out.append(_judge_one(desk, view, campaign, gathered, actor, house, claim, used))
     return out
 
 
@@ -152,26 +163,16 @@ def _judge_one(  # noqa: PLR0913 - one candidate of a batch
     actor: Actor,
     house: House,
     claim: Claim | Refusal,
+    used: frozenset[str] | None,
 ) -> Judged:
     plain = request_for(campaign, gathered.person, actor, view.now)
     facts = desk.facts(view, plain, claim, gathered)
-    request = _asking(plain, facts)
+    request = replace(
+        plain, categories=gate.allowed_categories(plain, facts) if used is None else used
+    )
     answer = gate.decide(request, facts)
     level = consent.level(gathered.record, house, view.now, ground=isinstance(answer, gate.Permit))
     return Judged(gathered, request, facts, answer, level)
-
-
-def _asking(plain: UseRequest, facts: Facts) -> UseRequest:
-    return UseRequest(
-        plain.actor,
-        plain.person,
-        plain.purpose,
-        plain.action,
-        plain.channel,
-        frozenset(gate.allowed_categories(plain, facts)),
-        plain.at,
-        plain.brand,
-    )
 
 
 def _members(desk: Desk, people: Iterable[PersonId]) -> str:
@@ -498,9 +499,9 @@ def _size(desk: Desk) -> int:
         return view.log.size
 
 
-def job_key(campaign: Campaign, person: PersonId) -> str:
-    """Name the one job a campaign may ever make for a person."""
-    return f"{campaign.name}:{person.hex()}"
+def job_kind(campaign_name: str) -> str:
+    """Name the kind of a campaign's jobs, so that no courier takes those of another."""
+    return f"{JOB}/{campaign_name}"
 
 
 def _book_batch(
@@ -542,7 +543,8 @@ def _book_batch(
             if person in moved:
                 continue
             tx.put_sealed(person, [sealed])
-            tx.enqueue(JOB, rendered.ref, _job_payload(campaign, rendered), person)
+            kind = job_kind(campaign.name)
+            tx.enqueue(kind, rendered.ref, _job_payload(campaign, rendered), person)
             tx.put_row(TOKENS, _token_key(desk, rendered.token), _token(campaign, rendered, now))
         for j in told:
             if j.gathered.person not in moved:
@@ -632,7 +634,8 @@ def _booked_event(  # noqa: PLR0913 - an event and its place
 
 
 def _job_payload(campaign: Campaign, rendered: Rendered) -> bytes:
-    return msgspec.json.encode([campaign.name, rendered.number])
+    used = sorted(rendered.judged.request.categories)
+    return msgspec.json.encode([campaign.name, rendered.number, used])
 
 
 def _token_key(desk: Desk, token: str) -> bytes:
@@ -671,8 +674,14 @@ class _Leased:
     job: Job
     person: PersonId
     number: int
+    written: frozenset[str]
     refusal: Refusal | None = None
     erased: bool = False
+
+
+def _leased(job: Job, person: PersonId) -> _Leased:
+    _, number, written = msgspec.json.decode(job.payload)
+    return _Leased(job, person, number, frozenset(written))
 
 
 class Courier:
@@ -697,22 +706,21 @@ class Courier:
     def recover(self, journal: Mapping[str, Outcome], totals: Handed) -> None:
         """Book what a killed worker had begun; a start without a reply is unknown, never resent."""
         with self._desk.store.look() as view:
-            open_jobs = view.jobs(JOB, "leased")
+            open_jobs = view.jobs(job_kind(self._campaign.name), "leased")
         if not open_jobs or not journal:
             return
         leased = self._lease(journal.keys())
         self._settle({ref: journal[ref] for ref in leased}, totals)
 
     def _lease(self, only: Iterable[str] | None = None) -> dict[str, _Leased]:
+        kind = job_kind(self._campaign.name)
         with self._desk.store.book() as tx:
             until = Instant(tx.now + LEASE)
             jobs = (
-                tx.lease(JOB, until, BATCH) if only is None else tx.seize(JOB, list(only), until)
+                tx.lease(kind, until, BATCH) if only is None else tx.seize(kind, list(only), until)
             )
         self._leased = {
-            job.key: _Leased(job, job.person, msgspec.json.decode(job.payload)[1])
-            for job in jobs
-            if job.person is not None
+            job.key: _leased(job, job.person) for job in jobs if job.person is not None
         }
         return self._leased
 
@@ -738,9 +746,10 @@ class Courier:
         with desk.store.look() as view:
             people = [entry.person for entry in self._leased.values()]
             desk.vault.keys.load(people, view.now)
+            written = {entry.person: entry.written for entry in self._leased.values()}
             judged = {
                 j.gathered.person: j
-                for j in judge(desk, view, self._campaign, people, self._actor)
+                for j in judge(desk, view, self._campaign, people, self._actor, written)
             }
             fields = [f"outgoing:{self._campaign.purpose}", f"contact.{self._campaign.channel}"]
             rows = view.sealed(people, fields)
@@ -781,7 +790,8 @@ class Courier:
         """Ask again, right before the envelope, if anything was recorded about the person since."""
         entry = self._leased[ref]
         with self._desk.store.look() as view:
-            found = judge(self._desk, view, self._campaign, [entry.person], self._actor)
+            written = {entry.person: entry.written}
+            found = judge(self._desk, view, self._campaign, [entry.person], self._actor, written)
         if not found:
             entry.erased = True
             return False

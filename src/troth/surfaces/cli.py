@@ -71,7 +71,7 @@ def _everywhere(function: Command) -> Command:
         running.command, running.folder = ctx.command_path, Path(workspace)
         with _Bar(quiet=as_json or not sys.stderr.isatty()) as bar:
             call = Call(running.folder, at, who, _silent if as_json else _tell, bar.watch)
-            answer = function(call, **given)
+            answer = _uninterrupted(function, call, given)
         if as_json:
             click.echo(json.dumps(answer.data, sort_keys=True, ensure_ascii=False))
         else:
@@ -79,6 +79,19 @@ def _everywhere(function: Command) -> Command:
         return int(answer.exit)
 
     return run
+
+
+class _Stopped(Exception):  # noqa: N818 - what a person did, no error
+    """Somebody pressed the key that interrupts."""
+
+
+def _uninterrupted(function: Command, call: "Call", given: dict[str, object]) -> Answer:
+    """Run a command; click would answer an interruption with an empty line of its own."""
+    try:
+        done: Answer = function(call, **given)
+    except KeyboardInterrupt:
+        raise _Stopped from None
+    return done
 
 
 def _silent(_line: str) -> None:
@@ -512,7 +525,7 @@ def answer(line: list[str]) -> int:
     running = _Running()
     try:
         return int(root.main(line, "troth", standalone_mode=False, obj=running) or 0)
-    except (KeyboardInterrupt, click.Abort):
+    except (_Stopped, KeyboardInterrupt, click.Abort):
         click.echo("troth: stopped; what was booked is kept, run it again to go on", err=True)
         return faults.STOPPED
     except click.ClickException as error:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from troth.errors import InvalidInput, NotFound
@@ -31,8 +32,10 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         return PlainTextResponse(note, headers=FRESH | OPEN)
 
     @app.api_route("/tile/{path:path}", methods=READ, include_in_schema=False)
-    def tile(path: str) -> Response:
+    def tile(path: str, request: Request) -> Response:
         try:
+            if request.scope["path"] != f"/tile/{path}":  # a line feed at the end is dropped on the way
+                raise InvalidInput("this is not the path of a tile")
             level, number, width = ledger.parse_tile_path(f"tile/{path}")
         except InvalidInput:
             raise NotFound(*_NO_TILE) from None
