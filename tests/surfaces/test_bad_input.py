@@ -188,7 +188,12 @@ def test_an_import_repeated_or_cut_off_takes_nothing_twice(bare):
 # What an import may never do
 
 
-PROOFS = {"notice": "offers@3", "time": "2026-10-01T10:00:00+02:00", "method": "paper", "proof": "f"}
+PROOFS = {
+    "notice": "offers@3",
+    "time": "2026-10-01T10:00:00+02:00",
+    "method": "paper",
+    "proof": "f",
+}
 
 
 def act(who, purpose="offers", channels="email", status="given", **changed):

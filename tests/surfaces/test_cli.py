@@ -497,7 +497,14 @@ def test_a_relay_that_does_not_answer_leaves_everything_booked(ws):
 
 
 def test_only_the_officer_waives_a_registry_for_a_while_and_with_a_reason(ws):
-    line = ("waive", "registry", "--until", "2026-12-01T10:00:00+02:00", "--reason", "file is late")
+    line = (
+        "waive",
+        "registry",
+        "--until",
+        "2026-12-01T10:00:00+02:00",
+        "--reason",
+        "file is late",
+    )
     for who in ([], ["--as", MARKETER], ["--as", "privacy_officer:stranger@marula.example"]):
         assert shop.at(ws, *line, *who).status == 2
     told = data(ws, *line, "--as", OFFICER)
@@ -586,3 +593,89 @@ def test_the_machine_has_no_say_in_who_acts(ws):
     )
     assert told.returncode == 0
     assert "qzxmark" not in told.stdout + told.stderr
+
+
+def _blocks(heading):
+    page = (DOCS / "workspace.md").read_text("utf-8")
+    part = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return part, re.findall(r"^```\w+\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+
+
+def _keys(part):
+    """Return the keys named in the first cells of a part's table."""
+    cells = re.findall(r"^\| (`.*?) \|", part, re.MULTILINE)
+    return {key for cell in cells for key in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_the_page_of_the_workspace_names_every_key_of_the_settings(tmp_path):
+    import tomllib
+    from importlib.resources import files
+
+    from troth.kernel.house import read_house
+    from troth.settings import read_settings
+    from troth.terms import Published
+
+    part, (example,) = _blocks("troth.toml")
+    (tmp_path / "troth.toml").write_text(example)
+    assert read_settings(tmp_path).base_url == "https://my.marula.example"
+    house = read_house(1, [Published("house", 1, 0, "", example.encode())])
+    assert (house.caps, len(house.levels[2])) == ({"direct_marketing": (4, 30)}, 2)
+    demo = tomllib.loads((files("troth") / "data/demo/troth.toml").read_text("utf-8"))
+    for values in (demo, tomllib.loads(example)):
+        for table, held in values.items():
+            for key, value in held.items():
+                spelt = {
+                    "brands": [f"brands.NAME.{inner}" for inner in value] if value else [],
+                    "roles": ["roles.ROLE"],
+                    "levels": ["levels.0"],
+                    "stores": ["stores.record"],
+                }.get(table, [f"{table}.{key}"])
+                assert set(spelt) <= _keys(part), spelt
+
+
+@pytest.mark.parametrize(
+    "needed", ["[house]", "domain =", "from_name =", "from_address =", "list_id =", "relay ="]
+)
+def test_the_page_tells_which_settings_are_needed(tmp_path, needed):
+    from troth.settings import read_settings
+
+    _, (example,) = _blocks("troth.toml")
+    lacking = "\n".join(line for line in example.split("\n") if not line.startswith(needed))
+    (tmp_path / "troth.toml").write_text(lacking)
+    with pytest.raises(InvalidInput, match=r"troth\.toml"):
+        read_settings(tmp_path)
+
+
+def test_the_page_of_the_workspace_names_every_key_of_every_draft(tmp_path):
+    from troth.adapters.drafts import read_drafts
+    from troth.engines import mail
+    from troth.kernel import audience
+    from troth.kernel.house import parse_toml, read_purpose
+    from troth.terms import Purpose
+
+    part, (example,) = _blocks("purposes/NAME.toml")
+    assert read_purpose("offers", example.encode()).parent == "marketing"
+    assert _keys(part) >= set(Purpose.__slots__)
+    part, (example,) = _blocks("templates/NAME.toml")
+    template = mail.parse_template(example)
+    frame = mail.compile_frame(template, template.categories, mail.presence(template, {}))
+    assert frame.template == "hello@1"
+    assert _keys(part) >= parse_toml("t", example.encode()).keys() - {
+        "slots",
+        "sections",
+        "repeats",
+    }
+    part, (example,) = _blocks("audiences/NAME.toml")
+    assert audience.parse_audience(parse_toml("a", example.encode())).purpose == "offers"
+    with pytest.raises(InvalidInput) as known:
+        audience.parse_audience({"name": "a", "purpose": "b", "where": {"x": {}}})
+    words_known = known.value.remedy.removeprefix("use one of ").split(", ")
+    assert all(f"`{word}`" in part for word in words_known)
+    _, (example,) = _blocks("notices/NAME.md")
+    (tmp_path / "troth.toml").write_text("")
+    (tmp_path / "notices/earlier").mkdir(parents=True)
+    (tmp_path / "notices/earlier/offers-1.md").write_text("earlier words")
+    (tmp_path / "notices/offers.md").write_text(example)
+    found = read_drafts(tmp_path)
+    assert b"earlier words" in found["notice:offers@1"]
+    assert json.loads(found["notice:offers@2"])["material"] is True

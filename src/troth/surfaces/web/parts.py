@@ -24,6 +24,8 @@ from troth.surfaces.web import chart, words
 from troth.terms import Actor, PersonId, Role
 
 BODY_MAX = 1 << 20
+FIELDS_MAX = 20
+MEDIA_MAX = 300
 STATUS = {"invalid": 400, "not_found": 404, "conflict": 409, "unavailable": 503, "evidence": 500}
 
 
@@ -157,11 +159,12 @@ def form_of(kind: str, raw: bytes) -> dict[str, bytes]:
     media = kind.partition(";")[0].strip().lower()
     if media == "application/x-www-form-urlencoded":
         try:
-            found = parse_qs(raw, keep_blank_values=True, max_num_fields=20)
+            text = raw.decode("latin-1")
+            found = parse_qs(text, encoding="latin-1", max_num_fields=FIELDS_MAX)
         except ValueError:
             raise InvalidInput("the form has too many fields") from None
-        return {k.decode("latin-1"): v[0] for k, v in found.items()}
-    if media != "multipart/form-data" or len(kind) > 300 or "\n" in kind:  # noqa: PLR2004
+        return {name: values[0].encode("latin-1") for name, values in found.items()}
+    if media != "multipart/form-data" or len(kind) > MEDIA_MAX or "\n" in kind:
         raise InvalidInput("this is no form", "send it url-encoded or as multipart/form-data")
     whole = BytesParser(policy=HTTP).parsebytes(
         b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + raw

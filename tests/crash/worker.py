@@ -1,0 +1,82 @@
+"""Does one step of the house in a process of its own, so that it can be killed.
+
+    python worker.py FOLDER STEP MOMENT [PORT | CUT]
+
+Prints `go` when the step begins and `done` when it is over. With a cut it kills itself, as hard
+as can be, at that very place.
+"""
+
+import os
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
+
+from marula import OFFICER, House
+
+from troth import app
+from troth.adapters.witness import FileJournal
+from troth.capabilities import outreach, rights
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def import_files(house, cut):
+    if cut == "journal":
+        FileJournal.note_all = lambda *_: die()
+    for path in sorted((house.folder / "in").glob("*.csv")):
+        app.import_file(house.ws, path.stem.split("-")[1], path)
+
+
+def candidates(house):
+    with house.ws.store.look() as view:
+        names = (house.folder / "candidates").read_text().split()
+        return [p for p in (house.desk.find(view, name) for name in names) if p]
+
+
+def book(house, _cut):
+    outreach.BATCH = 40
+    house.book(candidates(house))
+
+
+def hand_over(house, port):
+    outreach.BATCH = 40
+    app.deliver(house.ws, house.campaign(), _sender(), ("127.0.0.1", int(port)))
+
+
+def _sender():
+    from marula import MARKETER
+
+    return MARKETER
+
+
+def erase(house, cut):
+    def stop(step):
+        if str(step) == cut:
+            die()
+
+    if cut == "journal":
+        FileJournal.note = lambda *_: die()
+    for person in candidates(house):
+        rights.erase(
+            house.desk, person, "rq-crash", OFFICER, house.ws.settle, rights.Steps(stop)
+        )
+
+
+STEPS = {"import": import_files, "book": book, "hand_over": hand_over, "erase": erase}
+
+
+def main(folder, step, moment, given=""):
+    house = House(Path(folder), datetime.fromisoformat(moment))
+    print("go", flush=True)
+    STEPS[step](house, given)
+    house.ws.close()
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
