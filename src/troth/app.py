@@ -1,7 +1,7 @@
 """The only file that knows every part: settings → adapters → Workspace."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,15 +17,23 @@ from troth.adapters.witness import FileJournal, FileSignedSize
 from troth.capabilities import custody, insight, outreach, people, preferences, rights
 from troth.engines import mail
 from troth.engines.intake import ImportReport, Kind, RegistryFile
-from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound, Unavailable
-from troth.kernel import audience, events, fold, ledger
+from troth.errors import Conflict, EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
+from troth.kernel import audience, events, fold, following, ledger
 from troth.kernel.desk import SYSTEM, Desk
 from troth.kernel.house import parse_toml
 from troth.kernel.scribe import Scribe
 from troth.kernel.vault import Keyring, Vault
 from troth.ports import Clock, LocalInbox, View
 from troth.settings import Settings, read_settings
-from troth.terms import SECOND, Actor, Instant, PersonId, Published, PurposeKind
+from troth.terms import (
+    DENYING,
+    SECOND,
+    Actor,
+    Instant,
+    PersonId,
+    Published,
+    PurposeKind,
+)
 
 if TYPE_CHECKING:
     from troth.adapters.reach import Reach
@@ -33,7 +41,6 @@ if TYPE_CHECKING:
 
     OpenFile = Source[Any]
 
-PROJECTIONS = fold.PROJECTIONS
 WORKSPACE_BYTES = 16
 
 
@@ -67,9 +74,22 @@ class Workspace:
         """Fold the record's write-ahead log away; see `rights.erase`."""
         self.store.truncate_wal()
 
-    def erase(self, person: PersonId, request: str) -> rights.Certificate:
-        """Erase a person; see `rights.erase`."""
-        return rights.erase(self.desk, person, request, SYSTEM, self.settle)
+    def erase(
+        self, person: PersonId, request: str, actor: Actor = SYSTEM
+    ) -> rights.Certificate:
+        """Erase a person; see `rights.erase`. Every follower of the event is run first to last."""
+        done = rights.erase(self.desk, person, request, actor, self.settle, _around(self))
+        self.follow()
+        return done
+
+    def follow(self) -> list[following.Standing]:
+        """Do what followers are due; a failing one stays open and is tried again next time."""
+        return [_follow(self, name, run) for name, run in _followers().items()]
+
+    def followers(self) -> list[following.Standing]:
+        """Say how far each follower is, and what keeps it."""
+        with self.store.look() as view:
+            return [following.standing(view, name) for name in _followers()]
 
     def sender(self) -> outreach.Sender:
         """Return the brand as its messages name it."""
@@ -143,6 +163,8 @@ def open(folder: Path | str, at: Instant | None = None) -> Workspace:
     """
     settings = read_settings(Path(folder))
     if not settings.record.exists():
+        if (settings.keys / "keys.db").exists():
+            raise EvidenceBroken("record.db is missing", "restore the newest backup of data/")
         raise NotFound("this workspace was not begun yet", "run: troth init")
     _refuse_backed_up_keys(settings)
     randomness = SystemRandomness()
@@ -169,10 +191,10 @@ def open(folder: Path | str, at: Instant | None = None) -> Workspace:
     signer = custody.Signer(origin.decode(), keys.secret("log"), sizes)
     opened = Workspace(settings, desk, store, keys, signer, clock)
     try:
-        custody.found(desk)
         _guard(opened)
+        custody.found(desk)
         _probe_keys(opened)
-        _finish_what_was_begun(opened)
+        opened.follow()
     except BaseException:
         opened.close()
         raise
@@ -197,6 +219,8 @@ def _refuse_backed_up_keys(settings: Settings) -> None:
 def _guard(opened: Workspace) -> None:
     last = opened.signer.sizes.last()
     with opened.store.look() as view:
+        if last is None and view.note() is not None:
+            raise EvidenceBroken("witness/signed is missing", "restore witness/ from its copy")
         custody.guard(
             view.log, last, lambda: ledger.tree_root(last.size, view.tile) if last else b""
         )
@@ -220,9 +244,95 @@ def _probe_keys(opened: Workspace) -> None:
             ) from None
 
 
-def _finish_what_was_begun(opened: Workspace) -> None:
-    for person in rights.unfinished(opened.desk):
-        opened.erase(person, "resumed")
+# FOLLOWERS: what else happens once an event is recorded; event tag → functions, in order
+
+
+def journal(opened: Workspace, due: Sequence[following.Due]) -> None:
+    """Append the journal lines a crash between commit and journal left out."""
+    custody.journal_missing(opened.desk, due)
+
+
+def retention(opened: Workspace, due: Sequence[following.Due]) -> None:
+    """Finish deletions whose event is recorded."""
+    for each in due:
+        custody.finish_retention(opened.desk, each.person, opened.settle)
+
+
+def erasure(opened: Workspace, due: Sequence[following.Due]) -> None:
+    """Carry an erasure through its steps, from wherever it stopped."""
+    for each in due:
+        rights.erase(
+            opened.desk, each.person, "resumed", SYSTEM, opened.settle, _around(opened)
+        )
+
+
+Follow = Callable[[Workspace, Sequence[following.Due]], None]
+FOLLOWERS: Mapping[str, tuple[Follow, ...]] = {
+    **{f"consent.{status}": (journal,) for status in sorted(DENYING)},
+    "processing.restricted": (journal,),
+    "suppression.added": (journal,),
+    "retention.applied": (journal, retention),
+    "person.erasing": (journal, erasure),
+}
+FOLLOW_BATCH = 5_000
+PROJECTIONS = {**fold.PROJECTIONS}
+for _tag, _noted_as_due in following.projections(
+    {tag: [run.__name__ for run in runs] for tag, runs in FOLLOWERS.items()}
+).items():
+    PROJECTIONS[_tag] = (*PROJECTIONS.get(_tag, ()), *_noted_as_due)
+
+
+def _followers() -> dict[str, Follow]:
+    return {run.__name__: run for runs in FOLLOWERS.values() for run in runs}
+
+
+def _follow(opened: Workspace, name: str, run: Follow) -> following.Standing:
+    last: following.Due | None = None
+    error = ""
+    while True:
+        with opened.store.look() as view:
+            page = following.due(view, name, last, FOLLOW_BATCH)
+            if not page:
+                return following.standing(view, name)
+        done, failed = _run(opened, run, page)
+        last, error = page[-1], error or failed
+        with opened.store.book() as tx:
+            following.settle(tx, name, done, error)
+
+
+def _run(
+    opened: Workspace, run: Follow, page: Sequence[following.Due]
+) -> tuple[Sequence[following.Due], str]:
+    """Run a batch; where it fails, one by one, so that one person's fault holds up nobody else."""
+    error = _tried(opened, run, page)
+    if not error:
+        return page, ""
+    tried = [(each, _tried(opened, run, [each])) for each in page] if len(page) > 1 else []
+    done = [each for each, failed in tried if not failed]
+    return done, next((failed for _, failed in tried if failed), "" if tried else error)
+
+
+def _tried(opened: Workspace, run: Follow, page: Sequence[following.Due]) -> str:
+    """Return "" or the code of what went wrong: a text might hold personal data."""
+    try:
+        run(opened, page)
+    except Fault as fault:
+        return fault.code
+    except Exception:  # noqa: BLE001 - a follower's own fault is kept as open and red, not raised
+        return Fault.code
+    return ""
+
+
+def _around(opened: Workspace) -> rights.Steps:
+    return rights.Steps(uncovered=lambda _leaf: _generations(opened.settings))
+
+
+def _generations(settings: Settings) -> list[str]:
+    """Name the audience generations on disk: each was built before what is erased now."""
+    if not settings.reach.is_dir():
+        return []
+    kept = sorted(each.name for each in settings.reach.iterdir() if each.name.isdigit())
+    return [f"audience generation {name}, until the next rebuild deletes it" for name in kept]
 
 
 def signers(opened: Workspace) -> tuple[mail.Signer, ...]:
@@ -360,6 +470,9 @@ def rebuild_reach(opened: Workspace, actor: Actor) -> int:
             view.now,
             view.log.size,
         )
+    with opened.store.look() as view:
+        if rights.erased_since(view, 0):
+            writer.prune(1)  # the generation before still holds whoever left since
     return built.people
 
 
@@ -394,15 +507,16 @@ def narrow(opened: Workspace, name: str) -> tuple[audience.Audience, list[Person
     reach = opened.reach()
     current = reach.current()
     if current is None:
-        raise NotFound("no audience generation was built yet", "run: troth reach rebuild")
+        raise NotFound("no audience generation was built yet", "run: troth audience rebuild")
     with opened.store.look() as view:
-        newer = _changed_since(view, current.ledger_size)
+        gone = set(rights.erased_since(view, current.ledger_size))
+        newer = [*_changed_since(view, current.ledger_size), *gone]
         found = [p for batch in reach.narrow(wanted, view.now, newer) for p in batch]
         known = {row.person: row for page in insight.rows(opened.desk, view) for row in page}
         again = [
             p
             for p in newer
-            if p in known and audience.evaluate(wanted, known[p].known, view.now) is not False
+            if p in known and p not in gone and audience.evaluate(wanted, known[p].known, view.now) is not False
         ]
     return wanted, sorted([*found, *again])
 

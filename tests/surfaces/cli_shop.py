@@ -39,8 +39,7 @@ PEOPLE = (
 ACTS = (
     "c-agreed,offers,email,given,2026-06-01T10:00:00+02:00,offers@3,checkbox,shop:1,,",
     "c-level,offers,email,given,2026-06-01T10:00:00+02:00,offers@3,checkbox,shop:2,,",
-    "c-level,personalise,,given,2026-06-02T10:00:00+02:00,personalise@2,button,shop:3,2,"
-    "identity.name;interests.declared",
+    "c-level,personalise,,given,2026-06-02T10:00:00+02:00,personalise@2,button,shop:3,2,identity.name;interests.declared",
     "c-objected,marketing,all,objected,2026-07-01T10:00:00+02:00,,paper,,,",
     "c-stopped,offers,email,given,2026-06-01T10:00:00+02:00,offers@3,checkbox,shop:4,,",
 )
@@ -52,8 +51,8 @@ def address(name):
     return f"{shared}.qzxmark@post.example"
 
 
-def customer(name, residence="ZA", zone="Africa/Johannesburg", born="1988", likes="", sold=SOLD):
-    return f"{name},{address(name)},Qzxgiven,Qzxplanted,{residence},{zone},{born},{likes},{sold}\n"
+def customer(name, residence="ZA", zone="Africa/Johannesburg", born="1988", likes=""):
+    return f"{name},{address(name)},Qzxgiven,Qzxplanted,{residence},{zone},{born},{likes},{SOLD}\n"
 
 
 def digest(text):

@@ -1,6 +1,7 @@
 """The gate over HTTP: every answer is an event first, and no answer repeats what was sent."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hub_shop import MARKETER, shop
@@ -196,3 +197,14 @@ def test_openapi_lists_the_decision_and_the_page_needs_nothing_from_elsewhere():
     assert s.app.state.hub.shown_key in text
     for closed in ("/docs", "/redoc"):
         assert s.client.get(closed).status_code == 404
+
+
+def test_decisions_asked_at_the_same_time_are_all_recorded_in_one_unbroken_chain():
+    s = shop()
+    before, house = len(s.chain("cast-objected")), len(house_types())
+    with ThreadPoolExecutor(4) as pool:
+        people = ["cast-objected", "cast-adult"] * 10
+        told = list(pool.map(lambda who: post(ask(person=who)).json()["agreed"], people))
+    assert told == [False, True] * 10
+    assert len(s.chain("cast-objected")) == before + 10
+    assert len(house_types()) == house + 10

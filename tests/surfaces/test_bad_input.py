@@ -77,6 +77,15 @@ def found(told):
     return {f["code"]: (f["count"], f["lines"]) for f in told["findings"]}
 
 
+def test_the_search_for_leaks_finds_one(ws):
+    leaks(ws)
+    with pytest.raises(AssertionError):
+        leaks(ws, shop.Ran(2, "", f"troth: {shop.address('c-agreed')} is unknown; x"))
+    (ws / "data/troth.log").write_text("QZXPLANTED")
+    with pytest.raises(AssertionError):
+        leaks(ws)
+
+
 # Rows
 
 
@@ -379,6 +388,15 @@ def test_an_older_copy_of_the_record_is_refused(ws, tmp_path):
         told = failed(ws, *line, status=1)
         assert "were signed" in told["message"]
         assert "newest record.db" in told["remedy"]
+
+
+@pytest.mark.parametrize("lost", ["data/record.db", "witness/signed"])
+def test_what_would_show_a_roll_back_is_not_missed_silently(ws, lost):
+    (ws / lost).unlink()
+    for line in EVERY:
+        told = failed(ws, *line, status=1)
+        assert (told["code"], bool(told["remedy"])) == ("evidence", True)
+    assert shop.run("init", ws).status == 2
 
 
 def test_a_second_history_of_the_same_length_is_refused(ws, tmp_path):

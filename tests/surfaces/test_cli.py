@@ -10,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-import click
 import cli_shop as shop
+import click
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from troth.adapters.inbox import Inbox
 from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound, Unavailable
@@ -29,6 +31,11 @@ GRANT = ("--notice", "offers@3", "--method", "paper", "--proof", "form:7")
 @pytest.fixture
 def ws(tmp_path):
     return shop.copied(shop.built(), tmp_path / "ws")
+
+
+@pytest.fixture
+def bare(tmp_path):
+    return shop.copied(shop.bare(), tmp_path / "bare")
 
 
 def data(folder, *line, status=0):
@@ -93,6 +100,24 @@ def test_a_misspelt_line_is_bad_input_in_one_line_that_repeats_nothing_of_it(lin
     assert (ran.status, ran.out) == (2, "")
     assert re.fullmatch(r"troth: [^\n]+; see: troth[ a-z-]* --help\n", ran.err), ran
     assert "qzxmark" not in ran.err
+
+
+WORDS = sorted({word for path, _ in commands() for word in path} - {"serve", "demo", "init"})
+OPTIONS = sorted({o for _, command in commands() for p in command.params for o in p.opts})
+TOKENS = st.sampled_from([*WORDS, *OPTIONS]) | st.text(max_size=12).map(lambda t: f"qzxmark{t}")
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(line=st.lists(TOKENS, max_size=6))
+def test_no_line_ends_in_a_traceback_or_is_repeated(tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    ran = shop.run(*line)
+    assert ran.status in (0, 1, 2, 3), line
+    assert "internal" not in ran.err
+    assert "qzxmark" not in ran.out + ran.err
+    assert ran.err.count("\n") == bool(ran.status)
 
 
 def test_codes_end_in_the_documented_statuses():
@@ -197,7 +222,17 @@ def test_check_knows_audiences_and_what_they_rest_on(ws):
 def test_explain_says_yes_with_its_ground_and_its_end(ws):
     yes = data(ws, "explain", "c-agreed", "--purpose", "offers")
     assert sorted(yes) == sorted(
-        "agreed at basis categories level obligations ruleset until waiver".split()
+        [
+            "agreed",
+            "at",
+            "basis",
+            "categories",
+            "level",
+            "obligations",
+            "ruleset",
+            "until",
+            "waiver",
+        ]
     )
     assert (yes["agreed"], yes["basis"], yes["categories"]) == (True, "consent", [])
     level = data(ws, "explain", "c-level", "--purpose", "offers")
@@ -209,8 +244,20 @@ def test_explain_names_rule_law_source_and_what_would_change_the_answer(ws):
     assert sorted(no) == ["agreed", "at", "reasons"]
     reason = no["reasons"][0]
     assert sorted(reason) == sorted(
-        "change checked_on code doubtful law needs_check remedy rule rule_title source title"
-        " why".split()
+        [
+            "change",
+            "checked_on",
+            "code",
+            "doubtful",
+            "law",
+            "needs_check",
+            "remedy",
+            "rule",
+            "rule_title",
+            "source",
+            "title",
+            "why",
+        ]
     )
     assert (reason["code"], reason["rule"], reason["law"]) == ("objected", "ZA-1", "POPIA")
     assert reason["source"]
@@ -393,6 +440,20 @@ def test_erasing_needs_a_yes_then_leaves_a_certificate_and_nobody(ws):
     assert shop.at(ws, "erase", "c-level", "--now", "--request", "a b").status == 2
 
 
+def test_a_child_is_agreed_for_by_a_competent_person_only(bare, tmp_path):
+    path = tmp_path / "child.csv"
+    path.write_text(shop.CUSTOMERS + shop.customer("c-child", born="2014"))
+    shop.done(shop.at(bare, "import", "customers", path))
+    line = ("consent", "give", "c-child", "--purpose", "newsletter", "--channel", "email")
+    line += ("--notice", "newsletter@1", "--method", "paper", "--proof", "form:8")
+    for by, want in (("self", "unknown"), ("competent_person", "given")):
+        data(bare, *line, "--by", by)
+        shown = data(bare, "consent", "show", "c-child")
+        status = {(s["purpose"], s["channel"]): s["status"] for s in shown["standing"]}
+        assert (status["newsletter", "email"] == "given") == (want == "given"), by
+    assert shop.at(bare, *line, "--by", "qzxmark").status == 2
+
+
 # Evidence
 
 
@@ -460,7 +521,7 @@ def test_a_campaign_is_sent_once_to_whom_it_may_and_refused_to_the_rest(ws, tmp_
         sent = data(ws, *line, "--yes")
         again = data(ws, *line, "--yes")
     assert sorted(sent) == sorted(
-        "already booked candidates failed handed refused unknown withheld".split()
+        ["already", "booked", "candidates", "failed", "handed", "refused", "unknown", "withheld"]
     )
     assert sent["handed"] == sent["booked"] == len(inbox.messages()) > 0
     assert (again["handed"], again["booked"]) == (0, 0)
@@ -571,6 +632,26 @@ def _reached(port):
     return False
 
 
+def test_a_demo_replaces_no_folder_of_anybody(tmp_path):
+    (tmp_path / "letters.txt").write_text("mine")
+    ran = shop.run("demo", "--folder", tmp_path, "--no-serve", "--json")
+    assert (ran.status, ran.data["code"]) == (2, "conflict")
+    assert [p.name for p in tmp_path.iterdir()] == ["letters.txt"]
+    assert shop.run("demo", "--no-serve", "--at", "qzxmark").status == 2
+
+
+def test_the_demo_is_told_in_figures_it_reports():
+    from troth.surfaces.commands import running
+    from troth.surfaces.demo import run
+
+    source = Path(run.__file__).read_text("utf-8")
+    told = {*running._TOLD, "demo_time", "provenance", "refused", "ledger"}
+    assert {name for name in told if f'"{name}":' not in source} == set()
+    bad = {"sent_without_agreement": 1, "ledger": {"verified": True}}
+    good = {"sent_without_agreement": 0, "ledger": {"verified": True}}
+    assert (running._status(bad), running._status(good)) == (1, 0)
+
+
 # Pages
 
 
@@ -611,6 +692,7 @@ def test_the_page_of_the_workspace_names_every_key_of_the_settings(tmp_path):
     import tomllib
     from importlib.resources import files
 
+    from troth.adapters.drafts import read_drafts
     from troth.kernel.house import read_house
     from troth.settings import read_settings
     from troth.terms import Published
@@ -618,14 +700,17 @@ def test_the_page_of_the_workspace_names_every_key_of_the_settings(tmp_path):
     part, (example,) = _blocks("troth.toml")
     (tmp_path / "troth.toml").write_text(example)
     assert read_settings(tmp_path).base_url == "https://my.marula.example"
-    house = read_house(1, [Published("house", 1, 0, "", example.encode())])
+    drafts = read_drafts(tmp_path)
+    house = read_house(1, [Published(name, 1, 0, "", raw) for name, raw in drafts.items()])
     assert (house.caps, len(house.levels[2])) == ({"direct_marketing": (4, 30)}, 2)
     demo = tomllib.loads((files("troth") / "data/demo/troth.toml").read_text("utf-8"))
     for values in (demo, tomllib.loads(example)):
         for table, held in values.items():
             for key, value in held.items():
                 spelt = {
-                    "brands": [f"brands.NAME.{inner}" for inner in value] if value else [],
+                    "brands": [f"brands.NAME.{inner}" for inner in dict(value or {})]
+                    if table == "brands"
+                    else [],
                     "roles": ["roles.ROLE"],
                     "levels": ["levels.0"],
                     "stores": ["stores.record"],

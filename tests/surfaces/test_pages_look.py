@@ -46,8 +46,9 @@ def axe() -> str:
     return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 
 
-def look(browser, address, axe, width: int, scheme: str, keep: Path | None = None) -> list[str]:
+def look(browser, address, axe, screen, keep: Path | None = None) -> list[str]:
     """Visit every page once and return what is wrong with any of them."""
+    width, scheme = screen
     _, token = shop().mail_of("shop-25")
     found: list[str] = []
     context = browser.new_context(
@@ -70,16 +71,17 @@ def look(browser, address, axe, width: int, scheme: str, keep: Path | None = Non
     return found
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1280, "dark")])
-def test_no_page_has_an_accessibility_fault_or_overflows(browser, address, axe, width, scheme):
-    assert look(browser, address, axe, width, scheme) == []
+@pytest.mark.parametrize("screen", [(360, "light"), (1280, "dark")])
+def test_no_page_has_an_accessibility_fault_or_overflows(browser, address, axe, screen):
+    assert look(browser, address, axe, screen) == []
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("width", [320, 360, 768, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_at_every_width_and_scheme(browser, address, axe, width, scheme, tmp_path):
-    assert look(browser, address, axe, width, scheme, tmp_path) == []
+@pytest.mark.parametrize(
+    "screen", [(w, s) for w in (320, 360, 768, 1280) for s in ("light", "dark")]
+)
+def test_every_page_at_every_width_and_scheme(browser, address, axe, screen, tmp_path):
+    assert look(browser, address, axe, screen, tmp_path) == []
     assert len(list(tmp_path.glob("*.png"))) == len(PAGES)
 
 
@@ -115,7 +117,7 @@ def test_the_hub_is_walked_by_keyboard_alone(browser, address):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main")
+    page.wait_for_url("**/#main")
     reached = set()
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -134,12 +136,12 @@ def test_a_script_planted_in_a_mail_does_not_run(browser, address):
     )
     try:
         page = browser.new_page()
-        asked: list[str] = []
-        page.on("request", lambda r: asked.append(r.url))
+        answered: list[str] = []
+        page.on("response", lambda r: answered.append(r.url))
         page.goto(f"{address}/inbox/950/html")
         assert page.inner_text("#p") == "quiet"
         assert page.title() != "ran"
-        assert not any(url.endswith("/nope") for url in asked)
+        assert len(answered) == 1
         page.close()
     finally:
         planted.unlink()

@@ -89,6 +89,9 @@ EXAMPLES: dict[str, events.Payload] = {
         events.PersonUnmerged(cast.WITHDREW.hex(), "two people"),
         events.ProcessingRestricted(True, 'disputed \u00e9\u4e2d\U0001f512 "\\\n\x01'),
         events.PersonErasing("r1", True),
+        events.RetentionApplied(
+            ("birth.year",), ("purchases/2024Q1",), "ZA-20", ("interests",)
+        ),
         events.SetProcessed(
             "preview", HASH, 4_242, {"allowed": 3, "withdrawn": 1}, HASH, "offers", "winback"
         ),

@@ -17,12 +17,13 @@ from troth import crypto
 from troth.engines import mail, ranking
 from troth.errors import Conflict, InvalidInput
 from troth.kernel import consent, events, gate, ledger, vault
-from troth.kernel.desk import SYSTEM, Desk
+from troth.kernel.desk import SYSTEM, Desk, put_pointer
 from troth.kernel.facts import Facts, House
 from troth.kernel.vault import Chunk, Shredded
 from troth.ports import HandoverLog, MailTransport, Transaction, View
 from troth.terms import (
     DAY,
+    NO_HEAD,
     SECOND,
     Action,
     Actor,
@@ -36,6 +37,7 @@ from troth.terms import (
     PersonId,
     Prepared,
     Published,
+    PurposeKind,
     Reason,
     Refusal,
     Sealed,
@@ -45,10 +47,11 @@ from troth.terms import (
 
 BATCH = 250
 LEASE = 600 * SECOND
+REJUDGE_AFTER = 5 * SECOND
 TOKENS = "preferences.token"
 TOKEN_LIFE = 400 * DAY
 JOB = "outreach.mail"
-PURCHASE_CATEGORIES = ("purchases.13w", "purchases.52w", "cohort.compare")
+_WEEKS = {"purchases.13w": 13, "purchases.52w": 52}
 FAVOURITES = 4
 Value = str | Sequence[Mapping[str, str]]
 
@@ -260,10 +263,9 @@ def compose(
     if opened.get("interests"):
         told = opened["interests"].split(";")[:3]
         values["interest_line"] = f"You told us you like {_and(told)}; we keep an eye out for you."
-    behaviour = [r for r in rows if r.field.startswith("purchases/")]
-    for category in PURCHASE_CATEGORIES:
-        if category in permit.categories:
-            values |= _FROM_HISTORY[category](desk, view, permit, behaviour, shelf)
+    history = _history(desk, view, permit, rows)
+    for category, lines in history.items():
+        values |= _FROM_HISTORY[category](view, lines, shelf)
     used = [_USED[c] for c in _USED if c in permit.categories and _shows(c, values)]
     if used:
         values["used"] = f"We used {_and(used)}; nothing else."
@@ -296,26 +298,36 @@ def _lines(chunks: Iterable[Chunk]) -> Iterator[tuple[int, str, int]]:
                 yield at, chunk.items[item], units
 
 
-def _recent(
-    desk: Desk, view: View, permit: gate.Permit, rows: Sequence[Sealed], shelf: Shelf
-) -> dict[str, Value]:
-    chunks = desk.vault.open_chunks(permit, _since(rows, view.now, 13), "purchases.13w", view.now)
-    found = ranking.favourites(_lines(chunks), shelf.names, FAVOURITES)
+def _history(
+    desk: Desk, view: View, permit: gate.Permit, rows: Sequence[Sealed]
+) -> dict[str, list[tuple[int, str, int]]]:
+    """Open what a person bought, each chunk once, cut to what each permitted category reaches."""
+    reached = [c for c in _WEEKS if c in permit.categories]
+    if not reached:
+        return {}
+    behaviour = [r for r in rows if r.field.startswith("purchases/")]
+    near = _since(behaviour, view.now, max(_WEEKS[c] for c in reached))
+    windows = desk.vault.open_windows(permit, near, reached, view.now)
+    lines = {category: list(_lines(chunks)) for category, chunks in windows.items()}
+    if "cohort.compare" in permit.categories and "purchases.52w" in lines:
+        lines["cohort.compare"] = lines["purchases.52w"]
+    return lines
+
+
+Lines = Sequence[tuple[int, str, int]]
+
+
+def _recent(view: View, lines: Lines, shelf: Shelf) -> dict[str, Value]:
+    found = ranking.favourites(lines, shelf.names, FAVOURITES)
+    since = _month(view.now - _WEEKS["purchases.13w"] * 7 * DAY)
     items = [
-        {
-            "title": shelf.names[f.item][:60],
-            "note": f"{_times(f.times)} since {_month(view.now - 13 * 7 * DAY)}",
-        }
+        {"title": shelf.names[f.item][:60], "note": f"{_times(f.times)} since {since}"}
         for f in found
     ]
     return {"favourites": items} if items else {}
 
 
-def _year(
-    desk: Desk, view: View, permit: gate.Permit, rows: Sequence[Sealed], shelf: Shelf
-) -> dict[str, Value]:
-    chunks = desk.vault.open_chunks(permit, _since(rows, view.now, 52), "purchases.52w", view.now)
-    lines = list(_lines(chunks))
+def _year(_view: View, lines: Lines, shelf: Shelf) -> dict[str, Value]:
     found = ranking.favourites(lines, shelf.names, 1)
     if not found:
         return {}
@@ -327,13 +339,10 @@ def _year(
     }
 
 
-def _alike(
-    desk: Desk, view: View, permit: gate.Permit, rows: Sequence[Sealed], shelf: Shelf
-) -> dict[str, Value]:
-    if "purchases.52w" not in permit.categories or not shelf.alike.beside:
+def _alike(_view: View, lines: Lines, shelf: Shelf) -> dict[str, Value]:
+    if not shelf.alike.beside:
         return {}
-    chunks = desk.vault.open_chunks(permit, _since(rows, view.now, 52), "purchases.52w", view.now)
-    held = [f.item for f in ranking.favourites(_lines(chunks), shelf.names, ranking.BASKET_ITEMS)]
+    held = [f.item for f in ranking.favourites(lines, shelf.names, ranking.BASKET_ITEMS)]
     names = [shelf.names[i] for i in ranking.rank(shelf.alike, held, 2)]
     return {"alike_line": f"They also take home {_and(names)}."} if names else {}
 
@@ -390,6 +399,7 @@ class Renderer:
         self.shelf = shelf
         self.signers = signers
         self._frames = mail.Frames(mail.parse_template(campaign.template.data.decode()))
+        self._shapes: dict[tuple[object, ...], mail.Frame] = {}
 
     def draft(
         self, view: View, judged: Judged, rows: Sequence[Sealed], ref: str, token: str
@@ -413,8 +423,15 @@ class Renderer:
             unsubscribe_url=stop,
             ref=ref,
         )
-        frame = self._frames.of(frozenset(permit.categories), values)
-        return frame.fill(values, envelope)
+        return self._frame(permit.request.categories, values).fill(values, envelope)
+
+    def _frame(self, categories: frozenset[str], values: Mapping[str, Value]) -> mail.Frame:
+        """Return the frame for these categories and what there is to show; found once a shape."""
+        filled = tuple([(k, 0 if type(v) is str else len(v)) for k, v in values.items() if v])
+        frame = self._shapes.get((categories, filled))
+        if frame is None:
+            frame = self._shapes[categories, filled] = self._frames.of(categories, values)
+        return frame
 
     def render(
         self, view: View, judged: Judged, rows: Sequence[Sealed], signed_at_s: int
@@ -545,10 +562,12 @@ def _book_batch(
             tx.put_sealed(person, [sealed])
             kind = job_kind(campaign.name)
             tx.enqueue(kind, rendered.ref, _job_payload(campaign, rendered), person)
-            tx.put_row(TOKENS, _token_key(desk, rendered.token), _token(campaign, rendered, now))
+            token = _token(campaign, rendered, now)
+            put_pointer(tx, person, TOKENS, _token_key(desk, rendered.token), token)
         for j in told:
-            if j.gathered.person not in moved:
-                tx.put_row(_DONE, _done_key(campaign, j.gathered.person), b"1")
+            person = j.gathered.person
+            if person not in moved:
+                put_pointer(tx, person, _DONE, _done_key(campaign, person), b"1")
     _count(told, moved, totals)
     return list(moved)
 
@@ -677,6 +696,8 @@ class _Leased:
     written: frozenset[str]
     refusal: Refusal | None = None
     erased: bool = False
+    judged: Judged | None = None
+    size: int = -1
 
 
 def _leased(job: Job, person: PersonId) -> _Leased:
@@ -702,6 +723,7 @@ class Courier:
         self._log = log
         self._actor = actor
         self._leased: dict[str, _Leased] = {}
+        self._house_head = NO_HEAD
 
     def recover(self, journal: Mapping[str, Outcome], totals: Handed) -> None:
         """Book what a killed worker had begun; a start without a reply is unknown, never resent."""
@@ -753,9 +775,11 @@ class Courier:
             }
             fields = [f"outgoing:{self._campaign.purpose}", f"contact.{self._campaign.channel}"]
             rows = view.sealed(people, fields)
-            now = view.now
+            now, size = view.now, view.log.size
+            self._house_head = desk.head(view, desk.scribe.house)
         for ref, entry in self._leased.items():
             found = judged.get(entry.person)
+            entry.judged, entry.size = found, size
             message = self._message(ref, entry, found, rows.get(entry.person, ()), now)
             if message is not None:
                 yield message
@@ -787,9 +811,15 @@ class Courier:
         return Outgoing(ref, sender, to[f"contact.{self._campaign.channel}"], data)
 
     def _may_go(self, ref: str) -> bool:
-        """Ask again, right before the envelope, if anything was recorded about the person since."""
+        """Ask again, right before the envelope and before the body, if anything was recorded since.
+
+        Every call is a look of its own; the permit at hand serves only while that look shows
+        everything it rests on just as it was.
+        """
         entry = self._leased[ref]
         with self._desk.store.look() as view:
+            if self._as_judged(view, entry):
+                return True
             written = {entry.person: entry.written}
             found = judge(self._desk, view, self._campaign, [entry.person], self._actor, written)
         if not found:
@@ -798,6 +828,33 @@ class Courier:
         answer = found[0].answer
         entry.refusal = answer if isinstance(answer, Refusal) else None
         return entry.refusal is None
+
+    def _as_judged(self, view: View, entry: _Leased) -> bool:
+        """Tell whether a judgment stands: same house, ledger, suppressions, and moments ago.
+
+        Where the ledger grew, the person and the house's own chain must be as they were.
+        """
+        judged = entry.judged
+        if judged is None or isinstance(judged.answer, Refusal):
+            return False
+        was, at, contact = judged.gathered, judged.request.at, judged.gathered.contact
+        house, until = judged.facts.house, min(at + REJUDGE_AFTER, judged.answer.until)
+        kind = house.purposes[self._campaign.purpose].kind
+        if (
+            view.house_version != house.version
+            or not at <= view.now < until
+            or kind is PurposeKind.CONSENT_REQUEST  # whether an address was asked is no event
+            or contact is None
+        ):
+            return False
+        if view.log.size == entry.size:
+            return view.blocks([contact.sup]).get(contact.sup, ()) == was.blocks
+        if view.gather([entry.person], self._campaign.channel) != [was]:
+            return False
+        if self._desk.head(view, self._desk.scribe.house) != self._house_head:
+            return False
+        entry.size = view.log.size
+        return True
 
     def _settle(self, outcomes: Mapping[str, Outcome], totals: Handed) -> None:
         ends: list[tuple[_Leased, End, Outcome | None]] = []

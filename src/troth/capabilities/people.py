@@ -11,7 +11,7 @@ from troth.engines import contact as addresses
 from troth.engines.intake import Batch, CustomerRow, EventColumns, Finding, ImportReport
 from troth.errors import InvalidInput
 from troth.kernel import events, vault
-from troth.kernel.desk import EXTERNAL, SYSTEM, Desk
+from troth.kernel.desk import EXTERNAL, SYSTEM, Desk, put_pointer
 from troth.ports import Transaction, View
 from troth.terms import (
     NO_HEAD,
@@ -39,10 +39,11 @@ Progress = Callable[[int], None]
 
 
 def find_by_address(desk: Desk, view: View, channel: Channel, text: str) -> list[PersonId]:
-    """Return everybody who holds this address (a shared mailbox has several)."""
+    """Return everybody who holds this address (a shared mailbox has several), merged ids once."""
     normalised = addresses.normalise(channel, text)
     point = desk.contact(channel, normalised, addresses.NORMALISER)
-    return view.find(channel, point.bi)
+    found = view.find(channel, point.bi)
+    return list(dict.fromkeys(desk.keeper(view, person) for person in found))
 
 
 def done_before(view: View, kind: str, digest: bytes) -> int:
@@ -217,12 +218,12 @@ def _book_new(
 ) -> None:
     tx.append(prepared)
     tx.put_sealed(new.person, sealed)
-    tx.put_row(EXTERNAL, _outside(desk, new.row), new.person)
+    put_pointer(tx, new.person, EXTERNAL, _outside(desk, new.row), new.person)
     for point in new.contacts:
         tx.put_contact(new.person, point)
     if new.listing:
         point = next(c for c in new.contacts if c.channel is Channel.EMAIL)
-        tx.put_row(LISTED, b"p" + new.listing, point.sup)
+        put_pointer(tx, new.person, LISTED, b"p" + new.listing, point.sup)
         if tx.row(LISTED, b"l" + new.listing) is not None:
             tx.put_block(Suppressed(point.sup, Block("registry_block", since=tx.now)))
 

@@ -21,15 +21,14 @@ from troth.engines.intake import (
     SuppressionRow,
 )
 from troth.errors import InvalidInput, NotFound
-from troth.kernel import consent, events
-from troth.kernel.desk import SYSTEM, Desk
+from troth.kernel import consent, events, restrictions
+from troth.kernel.desk import SYSTEM, Desk, put_pointer
 from troth.kernel.facts import House
 from troth.kernel.house import notice_labels
 from troth.kernel.vault import lp
 from troth.ports import Transaction, View
 from troth.terms import (
     DAY,
-    DENYING,
     GRANTING,
     SECOND,
     Actor,
@@ -54,7 +53,6 @@ FUTURE_SLACK = 300 * SECOND
 LIFTED_BY_CONSENT = frozenset({"unsubscribe", "objection"})
 
 Progress = Callable[[int], None]
-JournalLine = tuple[str, Mapping[str, str | int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +115,8 @@ def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) ->
                 for block in lifted:
                     tx.drop_block(Suppressed(contact.sup, block))
             seq = tx.size - len(prepared)
-        if choice.status in DENYING:
-            desk.journal.note_all([_restriction(person, payload, seq)])
+        line = restrictions.line(person, payload, seq)
+        desk.journal.note_all([line] if line else [])
         return prepared
 
 
@@ -131,16 +129,6 @@ def _lifted(choice: Choice, blocks: Sequence[Block]) -> list[Block]:
         for b in blocks
         if b.reason in LIFTED_BY_CONSENT and b.scope == "purpose" and b.value == choice.purpose
     ]
-
-
-def _restriction(person: PersonId, payload: events.ConsentAct, seq: int) -> JournalLine:
-    facts = {
-        "psid": person.hex(),
-        "purpose": payload.purpose,
-        "channels": ",".join(payload.channels),
-        "status": str(payload.status),
-    }
-    return "restriction", facts, seq
 
 
 def _payload(choice: Choice, house: House, view: View) -> events.ConsentAct:
@@ -232,7 +220,7 @@ def _take_consents(
             for person, rows in fresh.items():
                 said = [act for _, act in rows]
                 prepared += desk.scribe.prepare(person, heads[person], said, SYSTEM, view.now)
-        lines: list[JournalLine] = []
+        lines: list[restrictions.Line] = []
         with desk.store.book(house.version) as tx:
             start = tx.size
             moved = tx.append(prepared)
@@ -257,7 +245,7 @@ _Told = Sequence[tuple[ConsentRow, events.ConsentAct]]
 
 def _keep_keys(tx: Transaction, person: PersonId, rows: _Told) -> None:
     for row, _ in rows:
-        tx.put_row(KEYS, _row_key(person, row), b"1")
+        put_pointer(tx, person, KEYS, _row_key(person, row), b"1")
 
 
 def _row_key(person: PersonId, row: ConsentRow) -> bytes:
@@ -282,12 +270,9 @@ def _fresh(view: View, person: PersonId, rows: _Told) -> _Told:
     return list(new.values())
 
 
-def _restrictions(prepared: Sequence[Prepared], start: int) -> list[JournalLine]:
-    return [
-        _restriction(p.person, p.payload, start + i)
-        for i, p in enumerate(prepared)
-        if isinstance(p.payload, events.ConsentAct) and p.payload.status in DENYING
-    ]
+def _restrictions(prepared: Sequence[Prepared], start: int) -> list[restrictions.Line]:
+    lines = (restrictions.line(p.person, p.payload, start + i) for i, p in enumerate(prepared))
+    return [line for line in lines if line is not None]
 
 
 def _read_act(
@@ -393,14 +378,16 @@ def suppress_point(  # noqa: PLR0913 - both MACs, since gather and search use di
                 for g in holders
                 for p in desk.scribe.prepare(g.person, g.head, [said], actor, view.now)
             ]
+            if not prepared:  # no event can make a follower write the line after a crash
+                desk.journal.note_all([restrictions.suppressed(sup, block, view.log.size)])
         with desk.store.book() as tx:
+            start = tx.size
             moved = tx.append(prepared)
             if not moved:
                 tx.put_block(Suppressed(sup, block))
-            seq = tx.size
         if not moved:
-            facts = {"sup": sup.hex(), "scope": block.scope, "value": block.value}
-            desk.journal.note("suppression", {**facts, "reason": block.reason}, seq)
+            seqs = range(start, start + len(prepared))
+            desk.journal.note_all([restrictions.suppressed(sup, block, seq) for seq in seqs])
             return len(holders)
 
 

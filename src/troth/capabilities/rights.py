@@ -1,23 +1,25 @@
 """Rights: a person's receipts and time-line, restriction, and erasure that can be shown.
 
 Erasure has five steps, each repeatable, resumable after a crash at any point: event, journal,
-keys, rows, public leaf. From the first commit on the gate refuses every use.
+keys, rows, public leaf. It covers every id merged into the person. From the first commit on the
+gate refuses every use.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from troth import crypto
 from troth.errors import Conflict, NotFound
-from troth.kernel import events, ledger, proof
-from troth.kernel.desk import EXTERNAL, Desk
+from troth.kernel import events, ledger, proof, restrictions
+from troth.kernel.desk import INDEX, Desk, drop_pointer, pointers
 from troth.kernel.scribe import Recorded
-from troth.ports import Transaction
-from troth.terms import Actor, Instant, PersonId, zulu
+from troth.ports import Transaction, View
+from troth.terms import NO_RECORD, Actor, Instant, PersonId, Prepared, zulu
 
 OPEN = "rights.erasing"
+ALIASES = "people.alias"
 SALT_BYTES = 32
 NOT_COVERED = (
     "a backup of keys/ made before {at} still opens data backups made before {at}",
@@ -73,9 +75,18 @@ def timeline(desk: Desk, person: PersonId) -> list[Recorded]:
 def restrict(desk: Desk, person: PersonId, reason: str, actor: Actor) -> None:
     """Keep a person's data and use it for nothing, until `lift_restriction`."""
     said = events.ProcessingRestricted(restricted=True, reason=reason)
-    prepared = desk.record(person, [said], actor)
-    facts = {"psid": person.hex(), "status": "restricted"}
-    desk.journal.note("restriction", facts, prepared[0].n)
+    while True:
+        with desk.store.look() as view:
+            prepared = desk.scribe.prepare(
+                person, desk.head(view, person), [said], actor, view.now
+            )
+        with desk.store.book() as tx:
+            seq = tx.size
+            moved = tx.append(prepared)
+        if not moved:
+            line = restrictions.line(person, said, seq)
+            desk.journal.note_all([line] if line else [])
+            return
 
 
 def lift_restriction(desk: Desk, person: PersonId, reason: str, actor: Actor) -> None:
@@ -102,39 +113,78 @@ class Certificate:
     not_covered: tuple[str, ...]
 
 
+class _Open(msgspec.Struct, array_like=True):
+    """An erasure under way; ids in hex, the id that stays first."""
+
+    request: str
+    salt: str
+    people: list[str]
+    keys: int = 0
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+_decode_open = msgspec.json.Decoder(_Open).decode
+
+
+def everybody_of(desk: Desk, view: View, person: PersonId) -> list[PersonId]:
+    """Return every id of the human being an id belongs to: the one that stays first."""
+    out = [desk.keeper(view, person)]
+    for each in out:  # grows while it is walked
+        rows = view.rows(ALIASES, each, b"", 10_000)
+        out += [PersonId(key[len(each) :]) for key, _ in rows]
+    return out
+
+
 def begin_erasure(desk: Desk, person: PersonId, request: str, actor: Actor) -> None:
-    """Step 1: the event in the person's chain; from here on every use is refused. Repeatable.
+    """Step 1: the event in the chain of every id of the person; from here on every use is refused.
+
+    Repeatable.
 
     Raises:
         NotFound: Nothing is held under this id.
     """
-    with desk.store.look() as view:
-        found = view.gather([person], None)
-        if not found:
-            raise NotFound("nothing is held under this id")
-        if found[0].record.erasing or view.row(OPEN, person) is not None:
-            return
     while True:
         with desk.store.look() as view:
-            head = desk.head(view, person)
-            said = events.PersonErasing(request)
-            prepared = desk.scribe.prepare(person, head, [said], actor, view.now)
-            salt = desk.randomness.take(SALT_BYTES)
-            state = msgspec.json.encode([request, salt.hex(), 0, {}, 0])
-        with desk.store.book() as tx:
-            if not tx.append(prepared):
-                tx.put_row(OPEN, person, state)
+            if not view.gather([person], None):
+                raise NotFound("nothing is held under this id")
+            if view.row(OPEN, person) is not None or view.row(_DONE, person) is not None:
                 return
+            people = everybody_of(desk, view, person)
+            prepared = _announced(desk, view, people, events.PersonErasing(request), actor)
+            salt = desk.randomness.take(SALT_BYTES).hex()
+        with desk.store.book() as tx:
+            fresh = all(desk.head(tx, p.person).n == p.n - 1 for p in prepared)
+            if fresh and not tx.append(prepared):
+                state = _Open(request, salt, [p.hex() for p in people])
+                for each in people:
+                    tx.put_row(OPEN, each, msgspec.json.encode(state))
+                return
+
+
+def _announced(
+    desk: Desk, view: View, people: Sequence[PersonId], said: events.PersonErasing, actor: Actor
+) -> list[Prepared]:
+    return [
+        prepared
+        for each in view.gather(people, None)
+        for prepared in desk.scribe.prepare(each.person, each.head, [said], actor, view.now)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Where to stop, for the tests that cut an erasure off after each step."""
+    """What goes on around the steps.
+
+    Attributes:
+        after: Called after each step; tests cut an erasure off here.
+        uncovered: Names what else of the house still holds the person when the leaf is written.
+    """
 
     after: Callable[[int], None] = lambda _step: None
+    uncovered: Callable[[int], Sequence[str]] = lambda _leaf: ()
 
 
-def erase(
+def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
     desk: Desk,
     person: PersonId,
     request: str,
@@ -144,10 +194,11 @@ def erase(
 ) -> Certificate:
     """Make everything held about a person unreadable, for good, and delete it.
 
-    Kept, as proof: the person's random id, the number of their events and the commitments in the
-    tree, without content. The suppression list keeps its keyed codes. Cannot be undone, by a
-    restore neither. Safe to repeat, also after a crash: a repeat finishes what was begun, then
-    returns the same certificate.
+    Every id merged into this one, or that this one was merged into, is the same person and goes
+    too. Kept, as proof: the random ids, the number of their events and the commitments in the
+    tree, without content. The suppression list keeps its keyed codes, and that an address was
+    asked once for consent. Cannot be undone, by a restore neither. Safe to repeat, also after a
+    crash: a repeat finishes what was begun, then returns the same certificate.
 
     Args:
         desk: The workspace.
@@ -155,103 +206,115 @@ def erase(
         request: Id of the request; names the one public leaf.
         actor: Who carries it out.
         settle: Folds write-ahead logs away, so that overwritten bytes are gone.
-        steps: Called after each step; tests cut here.
+        steps: What goes on around the steps.
 
     Raises:
         NotFound: Nothing was ever held under this id; nothing was recorded.
         Unavailable: A store did not answer. Erasure may have begun: repeat until it returns.
     """
-    with desk.store.look() as view:
-        done = view.row(_DONE, person)
-    if done is not None:
-        return _certificate(done)
     begin_erasure(desk, person, request, actor)
     steps.after(1)
     with desk.store.look() as view:
-        raw = view.row(OPEN, person)
-        if raw is None:
-            raise Conflict("another worker finishes this erasure", "repeat")
-        request, salt = msgspec.json.decode(raw)[:2]
+        done, raw = view.row(_DONE, person), view.row(OPEN, person)
         now, seq = view.now, view.log.size
-    _journal_once(desk, person, request, now, seq)
+    if done is not None:
+        return _certificate(done)
+    if raw is None:
+        raise Conflict("another worker finishes this erasure", "repeat")
+    state = _decode_open(raw)
+    people = [PersonId(bytes.fromhex(each)) for each in state.people]
+    _journal_once(desk, people, state.request, now, seq)
     steps.after(2)
-    keys = desk.vault.keys.shred(person, None, now)
+    state.keys = sum(desk.vault.keys.shred(each, None, now) for each in people)
     steps.after(3)
-    outside = _outside_keys(desk, person)
     with desk.store.book() as tx:
-        counts = _drop(tx, person, outside)
-        _, _, _, before, _ = msgspec.json.decode(tx.row(OPEN, person) or raw)
-        counts = {k: counts.get(k, 0) + before.get(k, 0) for k in counts.keys() | before.keys()}
-        tx.put_row(OPEN, person, msgspec.json.encode([request, salt, keys, counts, now]))
+        held = _decode_open(tx.row(OPEN, person) or raw).counts
+        for each in people:
+            for kind, count in _drop(desk, tx, each, people).items():
+                held[kind] = held.get(kind, 0) + count
+        state.counts = held
+        for each in people:
+            tx.put_row(OPEN, each, msgspec.json.encode(state))
     settle()
     steps.after(4)
-    return _finish(desk, person)
+    return _finish(desk, person, steps)
 
 
 _DONE = "rights.erased"
 
 
-def _journal_once(desk: Desk, person: PersonId, request: str, now: Instant, seq: int) -> None:
-    for line in desk.journal.lines():
-        if line.get("act") == "erasure" and line.get("psid") == person.hex():
-            return
-    desk.journal.note("erasure", {"psid": person.hex(), "request": request, "fence_at": now}, seq)
-
-
-def _outside_keys(desk: Desk, person: PersonId) -> list[tuple[str, bytes]]:
-    """Find the index rows that lead to this person; slow and rare, by design of the index."""
-    out = []
-    with desk.store.look() as view:
-        for table in (EXTERNAL, "preferences.token"):
-            after = b""
-            while rows := view.rows(table, b"", after, 5_000):
-                out += [(table, key) for key, value in rows if _leads_to(value, person)]
-                after = rows[-1][0]
-        out += [
-            ("outreach.done", key)
-            for key, _ in view.rows("outreach.done", b"", b"", 1_000_000)
-            if key.endswith(person)
+def _journal_once(
+    desk: Desk, people: Sequence[PersonId], request: str, now: Instant, seq: int
+) -> None:
+    told = {line.get("psid") for line in desk.journal.lines() if line.get("act") == "erasure"}
+    desk.journal.note_all(
+        [
+            ("erasure", {"psid": each.hex(), "request": request, "fence_at": now}, seq)
+            for each in people
+            if each.hex() not in told
         ]
-    return out
-
-
-def _leads_to(value: bytes, person: PersonId) -> bool:
-    return value == person or person.hex().encode() in value
+    )
 
 
 def _drop(
-    tx: Transaction, person: PersonId, outside: Sequence[tuple[str, bytes]]
+    desk: Desk, tx: Transaction, person: PersonId, people: Sequence[PersonId]
 ) -> dict[str, int]:
-    counts = tx.drop_person(person)
-    for table, key in outside:
-        tx.put_row(table, key, None)
-    counts["index"] = len(outside)
+    """Delete what leads to a person, then all that is theirs; what others share stays."""
+    found = list(pointers(tx, person))
+    for table, key in found:
+        if table == _LISTED and _shared(tx, table, key, people):
+            tx.put_row(INDEX, person + bytes([len(table)]) + table.encode() + key, None)
+            continue
+        drop_pointer(tx, person, table, key)
+    for table in (ALIASES, "custody.retention"):
+        for key, _ in tx.rows(table, person, b"", 10_000):
+            tx.put_row(table, key, None)
+    counts = {**tx.drop_person(person), "index": len(found)}
+    tx.put_record(person, replace(NO_RECORD, erasing=True))
     return {name: count for name, count in counts.items() if count}
 
 
-def _finish(desk: Desk, person: PersonId) -> Certificate:
+_LISTED = "people.registry"
+
+
+def _shared(tx: Transaction, table: str, key: bytes, people: Sequence[PersonId]) -> bool:
+    """Tell whether somebody else holds the address a registry row is about."""
+    sup = tx.row(table, key)
+    return sup is not None and any(each not in people for each in tx.holders(sup))
+
+
+def _finish(desk: Desk, person: PersonId, steps: Steps) -> Certificate:
     with desk.store.book() as tx:
         raw = tx.row(_DONE, person)
         if raw is not None:
             return _certificate(raw)
-        request, salt, keys, counts, at = msgspec.json.decode(tx.row(OPEN, person) or b"[]")
-        named = crypto.sha256(person + bytes.fromhex(salt)).hex()
+        state = _decode_open(tx.row(OPEN, person) or b"[]")
         uncovered = [text.format(at=zulu(tx.now)) for text in NOT_COVERED]
-        statement = {
-            "type": "erase.done",
-            "subject": named,
-            "kver": 1,
-            "keys": keys,
-            "counts": counts,
-            "epoch_destroyed": None,
-            "method": "best effort on this disk",
-            "not_covered": uncovered,
-        }
-        leaf = tx.state(events.public_entry({"at": zulu(tx.now), **statement}))
-        done = msgspec.json.encode([request, leaf, salt, tx.now, keys, counts, uncovered])
-        tx.put_row(_DONE, person, done)
-        tx.put_row(OPEN, person, None)
+        uncovered += steps.uncovered(tx.size)
+        leaf = tx.state(events.public_entry(_statement(state, uncovered, tx.now)))
+        done = msgspec.json.encode(
+            [state.request, leaf, state.salt, tx.now, state.keys, state.counts, uncovered]
+        )
+        for each in state.people:
+            tx.put_row(_DONE, bytes.fromhex(each), done)
+            tx.put_row(OPEN, bytes.fromhex(each), None)
     return _certificate(done)
+
+
+def _statement(state: _Open, uncovered: Sequence[str], at: Instant) -> dict[str, object]:
+    salt = bytes.fromhex(state.salt)
+    return {
+        "type": "erase.done",
+        "at": zulu(at),
+        "subject": crypto.sha256(bytes.fromhex(state.people[0]) + salt).hex(),
+        "aliases": len(state.people) - 1,
+        "kver": 1,
+        "keys": state.keys,
+        "counts": state.counts,
+        "epoch_destroyed": None,
+        "method": "best effort on this disk",
+        "not_covered": uncovered,
+    }
 
 
 def _certificate(raw: bytes) -> Certificate:
@@ -269,3 +332,13 @@ def is_erased(desk: Desk, person: PersonId) -> bool:
     """Say whether everything under this id was erased."""
     with desk.store.look() as view:
         return view.row(_DONE, person) is not None
+
+
+def erased_since(view: View, size: int) -> list[PersonId]:
+    """Return who left after the ledger had this size, erasures under way included."""
+    out = [PersonId(key) for key, _ in view.rows(OPEN, b"", b"", 100_000)]
+    after = b""
+    while page := view.rows(_DONE, b"", after, 1_000):
+        out += [PersonId(key) for key, raw in page if msgspec.json.decode(raw)[1] >= size]
+        after = page[-1][0]
+    return out

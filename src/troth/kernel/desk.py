@@ -1,6 +1,6 @@
 """What a use case is handed: the record, the vault, the scribe, the gate's house. One per workspace."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from troth import crypto
@@ -10,7 +10,14 @@ from troth.kernel.facts import Facts, House
 from troth.kernel.house import read_house
 from troth.kernel.scribe import Scribe
 from troth.kernel.vault import Vault, lp, search_mac
-from troth.ports import Randomness, RestrictionJournal, StaffPolicy, Store, View
+from troth.ports import (
+    Randomness,
+    RestrictionJournal,
+    StaffPolicy,
+    Store,
+    Transaction,
+    View,
+)
 from troth.terms import (
     NO_HEAD,
     Actor,
@@ -32,6 +39,8 @@ from troth.terms import (
 SYSTEM = Actor(Role.SYSTEM, "troth")
 ASK_ONCE = "ask_once"
 EXTERNAL = "people.external"
+INDEX = "people.index"
+"""Which rows of own tables lead to a person: key is psid, table's name with its length, row's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,14 @@ class Desk:
         raw = view.row(EXTERNAL, self.person_key(external_id))
         return PersonId(raw) if raw else None
 
+    def keeper(self, view: View, person: PersonId) -> PersonId:
+        """Return whom an id belongs to after merges: itself, or the id that stayed."""
+        while found := view.gather([person], None):
+            if not found[0].record.alias:
+                break
+            person = PersonId(bytes.fromhex(found[0].record.alias))
+        return person
+
     def contact(self, channel: Channel, normalised: str, normaliser: int) -> ContactPoint:
         """Return both MACs of an address."""
         keys = self.vault.keys
@@ -136,6 +153,33 @@ class Desk:
             with self.store.book() as tx:
                 if not tx.append(prepared):
                     return prepared
+
+
+def put_pointer(tx: Transaction, person: PersonId, table: str, key: bytes, value: bytes) -> None:
+    """Write a row that leads to a person, and note that it does, for the person's erasure."""
+    tx.put_row(table, key, value)
+    tx.put_row(INDEX, _index_key(person, table, key), b"")
+
+
+def _index_key(person: PersonId, table: str, key: bytes) -> bytes:
+    name = table.encode()
+    return person + len(name).to_bytes(1, "big") + name + key
+
+
+def pointers(view: View, person: PersonId) -> Iterator[tuple[str, bytes]]:
+    """Yield table and key of every row noted as leading to a person; costs what they have."""
+    after = b""
+    while page := view.rows(INDEX, person, after, 500):
+        for key, _ in page:
+            cut = len(person) + 1 + key[len(person)]
+            yield key[len(person) + 1 : cut].decode(), key[cut:]
+        after = page[-1][0]
+
+
+def drop_pointer(tx: Transaction, person: PersonId, table: str, key: bytes) -> None:
+    """Delete a row that leads to a person, and the note of it."""
+    tx.put_row(table, key, None)
+    tx.put_row(INDEX, _index_key(person, table, key), None)
 
 
 def public(statement: dict[str, str | int], at: Instant) -> bytes:

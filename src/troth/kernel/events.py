@@ -360,12 +360,19 @@ class DataRead(Payload):
 @_family
 @dataclass(frozen=True, slots=True)
 class PersonMerged(Payload):
-    """Two ids are one person: written to both chains; `other` is the other chain's id."""
+    """Two ids are one person: written to both chains; `other` is the other chain's id.
+
+    Attributes:
+        keeps: This chain's id stays; the other becomes its alias.
+        blocks: Suppressions of the other's addresses (reason, scope, value), which close the same
+            uses here; only where this id stays.
+    """
 
     TYPE = "person.merged"
     other: str
     keeps: bool
     reason: str
+    blocks: tuple[dict[str, str], ...] | None = None
 
 
 @_family
@@ -396,6 +403,25 @@ class PersonErasing(Payload):
     TYPE = "person.erasing"
     request: str
     keeps_suppression: bool = True
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class RetentionApplied(Payload):
+    """The time of some data is over: it is deleted, fields by row, quarters with their keys.
+
+    Attributes:
+        fields: Field ids deleted.
+        scopes: Vault scopes (`category/2026Q4`) whose key is destroyed and whose chunks go.
+        rule: Id of the rule that says so.
+        kept: What no purpose may use any more and a restriction keeps all the same.
+    """
+
+    TYPE = "retention.applied"
+    fields: tuple[str, ...]
+    scopes: tuple[str, ...]
+    rule: str
+    kept: tuple[str, ...] | None = None
 
 
 @_family

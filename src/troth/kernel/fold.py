@@ -1,13 +1,31 @@
-"""From a person's events to their gate facts: one step per event, in any order of arrival."""
+"""From a person's events to their gate facts: one step per event, in any order of arrival.
 
-from collections.abc import Callable, Iterable
+A merge folds the other chain in as it stood then; what is recorded in an alias's chain afterwards
+still narrows whom it belongs to, and never widens. An undone merge is folded as if it never was.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from troth.kernel import consent, events
+from troth.kernel import consent, events, merging
+from troth.kernel.house import newest_purposes
 from troth.kernel.scribe import Recorded
 from troth.ports import Transaction
-from troth.terms import Act, Instant, PersonRecord, Prepared, Relation, from_zulu
+from troth.terms import (
+    DENYING,
+    Act,
+    ConsentStatus,
+    Instant,
+    PersonId,
+    PersonRecord,
+    Prepared,
+    Published,
+    Purpose,
+    PurposeKind,
+    Relation,
+    from_zulu,
+)
 
 
 def consent_act(payload: events.ConsentAct, at: Instant, n: int) -> Act:
@@ -96,22 +114,148 @@ def step(record: PersonRecord, payload: events.Payload, at: Instant, n: int) -> 
     return apply(record, payload, at, n) if apply else record
 
 
-def refold(chain: Iterable[Recorded]) -> PersonRecord:
-    """Fold a whole chain, as after a restore or an un-merge."""
+Chains = Mapping[str, Sequence[Recorded]]
+"""Id in hex → the whole chain of a person who was ever merged into the one being folded."""
+
+
+def refold(
+    chain: Sequence[Recorded], others: Chains | None = None, drafts: Sequence[Published] = ()
+) -> PersonRecord:
+    """Fold a whole chain, as after a restore or an un-merge.
+
+    Args:
+        chain: The person's events, oldest first.
+        others: Chains of everybody merged into this person, at any remove.
+        drafts: Every published purpose, oldest first; merges close uses by their names.
+
+    Raises:
+        KeyError: A merge names a chain that `others` lacks.
+    """
     record = PersonRecord()
+    late: list[Recorded] = []
+    undone = _undone(chain)
     for recorded in chain:
+        event, said = recorded.event, recorded.event.payload
+        if isinstance(said, (events.PersonMerged, events.PersonUnmerged)):
+            if event.n in undone or isinstance(said, events.PersonUnmerged):
+                continue
+            if said.keeps:
+                before, after = _cut(chain, recorded, (others or {})[said.other])
+                theirs = refold(before, others, drafts)
+                purposes = newest_purposes(drafts, event.at)
+                record = merged(record, theirs, said, merge_act(event.at, event.n), purposes)
+                late += after
+                continue
+        record = step(record, said, event.at, event.n)
+    for recorded in late:
         event = recorded.event
-        record = step(record, event.payload, event.at, event.n)
+        if narrows(event.payload):
+            record = step(record, event.payload, event.at, event.n)
     return record
+
+
+def _undone(chain: Sequence[Recorded]) -> frozenset[int]:
+    """Numbers of the merges that a later event of the chain undoes."""
+    open_merges: dict[str, int] = {}
+    gone = set()
+    for recorded in chain:
+        said = recorded.event.payload
+        if isinstance(said, events.PersonMerged):
+            open_merges[said.other] = recorded.event.n
+        elif isinstance(said, events.PersonUnmerged) and said.other in open_merges:
+            gone.add(open_merges.pop(said.other))
+    return frozenset(gone)
+
+
+def _cut(
+    chain: Sequence[Recorded], merge: Recorded, theirs: Sequence[Recorded]
+) -> tuple[Sequence[Recorded], Sequence[Recorded]]:
+    """Cut the alias's chain where it was merged: as many merges with this chain in as here."""
+    me, other = merge.event.person.hex(), getattr(merge.event.payload, "other", "")
+    upto = [r for r in chain if _merges_with(r, other) and r.event.n <= merge.event.n]
+    places = [i for i, r in enumerate(theirs) if _merges_with(r, me)]
+    at = places[len(upto) - 1] if len(places) >= len(upto) else len(theirs)
+    return theirs[:at], theirs[at + 1 :]
+
+
+def _merges_with(recorded: Recorded, other: str) -> bool:
+    said = recorded.event.payload
+    return isinstance(said, events.PersonMerged) and said.other == other
+
+
+def merge_act(at: Instant, n: int) -> Act:
+    """Return the place and time of a merge, as `merging.merge` compares it."""
+    return Act(ConsentStatus.WITHDRAWN, at, at, n, by="staff")
+
+
+def merged(
+    mine: PersonRecord,
+    theirs: PersonRecord,
+    said: events.PersonMerged,
+    act: Act,
+    purposes: Mapping[str, Purpose],
+) -> PersonRecord:
+    """Fold another profile in: the most restrictive of both, its suppressions as denials here."""
+    one = merging.merge(mine, theirs, purposes=purposes, act=act)
+    for block in said.blocks or ():
+        status = _BLOCKED_AS.get(block["reason"], ConsentStatus.OBJECTED)
+        denial = replace(act, status=status, categories=(), until=0)
+        for name, channels in _blocked(block, purposes):
+            one = consent.apply_consent(
+                one, kind=status, purpose=name, channels=channels, act=denial
+            )
+    return one
+
+
+_BLOCKED_AS = {"unsubscribe": ConsentStatus.WITHDRAWN}
+_ABOUT_MARKETING = (PurposeKind.MARKETING, PurposeKind.CONSENT_REQUEST)
+
+
+def _blocked(
+    block: Mapping[str, str], purposes: Mapping[str, Purpose]
+) -> Iterable[tuple[str, tuple[str, ...]]]:
+    scope, value = block.get("scope", "all"), block.get("value", "")
+    if scope == "purpose":
+        return [(value, (consent.EVERY,))]
+    channels = (value,) if scope == "channel" and value in consent.CHANNELS else (consent.EVERY,)
+    return [(p.name, channels) for p in purposes.values() if p.kind in _ABOUT_MARKETING]
+
+
+def narrows(payload: events.Payload) -> bool:
+    """Tell whether an event of an alias binds whom the alias belongs to: it never widens."""
+    if isinstance(payload, events.ConsentAct):
+        return payload.status in DENYING and payload.level is None
+    if isinstance(payload, events.ProcessingRestricted):
+        return payload.restricted
+    return isinstance(payload, (events.MessageOutcome, events.PersonErasing))
 
 
 def project(tx: Transaction, prepared: Prepared) -> None:
     """Keep the gate facts in step with the chain, in the commit that books the event."""
-    if type(prepared.payload) in _STEPS:
-        before = tx.record(prepared.person)
-        after = step(before, prepared.payload, prepared.at, prepared.n)
-        if after is not before:
-            tx.put_record(prepared.person, after)
+    said = prepared.payload
+    if type(said) not in _STEPS:
+        return
+    before = tx.record(prepared.person)
+    if isinstance(said, events.PersonMerged) and said.keeps:
+        theirs = tx.record(PersonId(bytes.fromhex(said.other)))
+        purposes = newest_purposes(tx.published_all("purpose:"), prepared.at)
+        act = merge_act(prepared.at, prepared.n)
+        after = merged(before, theirs, said, act, purposes)
+    else:
+        after = step(before, said, prepared.at, prepared.n)
+    if after is not before:
+        tx.put_record(prepared.person, after)
+    if before.alias and narrows(said):
+        _bind_keeper(tx, before.alias, prepared)
+
+
+def _bind_keeper(tx: Transaction, alias: str, prepared: Prepared) -> None:
+    """Let what narrows an alias narrow everybody up to the id that stayed."""
+    while alias:
+        keeper = PersonId(bytes.fromhex(alias))
+        record = tx.record(keeper)
+        tx.put_record(keeper, step(record, prepared.payload, prepared.at, prepared.n))
+        alias = record.alias
 
 
 PROJECTIONS = {

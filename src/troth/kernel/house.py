@@ -15,6 +15,7 @@ from troth.kernel import regimes
 from troth.kernel.facts import House
 from troth.kernel.predicates import PREDICATES
 from troth.terms import (
+    SECOND,
     Instant,
     Published,
     Purpose,
@@ -53,6 +54,12 @@ def read_purpose(name: str, raw: bytes) -> Purpose:
 
 def _newest(published: Iterable[Published], prefix: str) -> dict[str, Published]:
     return {p.name.removeprefix(prefix): p for p in published if p.name.startswith(prefix)}
+
+
+def newest_purposes(drafts: Iterable[Published], at: Instant) -> dict[str, Purpose]:
+    """Return every purpose as it was published at an instant; `drafts` oldest first."""
+    then = [p for p in drafts if p.at < at + SECOND]  # events carry whole seconds
+    return {name: read_purpose(name, p.data) for name, p in _newest(then, "purpose:").items()}
 
 
 def read_ruleset(published: Iterable[Published]) -> regimes.Ruleset:

@@ -225,6 +225,9 @@ def consent() -> None:
     """
 
 
+_BY = ["self", "competent_person", "authorised_agent", "staff"]
+
+
 def _act(function: Command) -> Command:
     for option in (
         click.argument("person", metavar="PERSON"),
@@ -235,6 +238,7 @@ def _act(function: Command) -> Command:
         click.option("--notice", default="", metavar="NAME@VERSION", help="The notice shown."),
         click.option("--category", "categories", multiple=True, help="For personalise."),
         click.option("--level", type=click.IntRange(0, 5), help="For personalise."),
+        click.option("--by", default="self", show_default=True, type=click.Choice(_BY)),
         click.option("--occurred", default="", metavar="TIME", help="When, if not now."),
         click.option("--receipt", default="", metavar="FILE", help="Write the receipt here."),
     ):
@@ -491,15 +495,15 @@ def ledger_prove(call: "Call", index: int | None, since: int | None) -> Answer:
 
 
 @root.command()
-@click.argument("directory", metavar="DIR", default="demo")
+@click.option("--folder", default="demo", show_default=True, metavar="DIR")
 @click.option("--no-serve", is_flag=True, help="Only the job and its figures.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8400, show_default=True)
 @_everywhere
-def demo(call: "Call", directory: str, port: int, *, no_serve: bool) -> Answer:
-    """Do the whole job on published data in DIR, print its figures, then show the pages."""
+def demo(call: "Call", folder: str, port: int, *, no_serve: bool) -> Answer:
+    """Do the whole job on published data, print its figures, then show the pages."""
     from troth.surfaces.commands import running
 
-    return running.demo(call, Path(directory), None if no_serve else port)
+    return running.demo(call, Path(folder), None if no_serve else port)
 
 
 @root.command()

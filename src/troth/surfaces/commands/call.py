@@ -144,7 +144,7 @@ def when(at: Instant, zone: str) -> str:
     """Say a moment in the house's zone.
 
     >>> when(Instant(1_795_502_640_000_000), "Africa/Johannesburg")
-    '24 November 2026, 06:44 (Johannesburg)'
+    '24 November 2026, 08:44 (Johannesburg)'
     """
     local = moment(at).astimezone(ZoneInfo(zone))
     place = zone.rpartition("/")[2].replace("_", " ")

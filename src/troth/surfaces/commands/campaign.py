@@ -333,12 +333,13 @@ def _sent(seen: outreach.Preview, booked: outreach.Booked, handed: outreach.Hand
 
 
 def status(call: Call, plan: Plan) -> Answer:
-    """Say how many were decided in this campaign, and where the house's messages stand."""
+    """Say how many were decided on in this campaign, and where its messages stand."""
     plain_name(plan.name, "the campaign")
     with call.opened() as ws:
         decided = app.decided(ws, plan.name)
         with ws.store.look() as view:
-            jobs = {state: view.jobs(outreach.JOB, state) for state in STATES}
+            kind = outreach.job_kind(plan.name)
+            jobs = {state: view.jobs(kind, state) for state in STATES}
     data = {"campaign": plan.name, "decided": decided, "messages": jobs}
     lines = [f"{decided:,} people were decided on in {plan.name}."]
-    return Answer(data, [*lines, "Messages of all campaigns:", *counted(jobs)])
+    return Answer(data, [*lines, "Its messages:", *counted(jobs)])

@@ -30,7 +30,6 @@ from troth.terms import (
     PersonId,
     PersonRecord,
     Prepared,
-    Role,
     zulu,
 )
 
@@ -48,6 +47,7 @@ class Told:
     notice: str
     categories: tuple[str, ...]
     level: int | None
+    by: str
     occurred: str
     receipt: str
 
@@ -74,7 +74,7 @@ def record(call: Call, status: str, person: str, told: Told) -> Answer:
             told.proof,
             told.categories,
             told.level,
-            "self" if actor.role in (Role.PERSON, Role.SYSTEM) else "staff",
+            told.by,
             occurred,
         )
         prepared = preferences.record_choice(ws.desk, who, choice, actor)

@@ -98,7 +98,7 @@ def erase(call: Call, person: str, request: str, *, agreed: bool) -> Answer:
         with ws.store.look() as view:
             who, zone = find(ws, view, person), ws.settings.zone
         name = request or f"rq-{ws.desk.randomness.take(8).hex()}"
-        done = ws.erase(who, name)
+        done = ws.erase(who, name, call.actor(ws, who))
         ws.sign()
     data = {**asdict(done), "erased_at": zulu(done.erased_at), "counts": dict(done.counts)}
     data["not_covered"] = list(done.not_covered)

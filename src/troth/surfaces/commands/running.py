@@ -9,6 +9,7 @@ from troth.surfaces.commands.answer import Answer, counted
 from troth.surfaces.commands.call import DEMO_MARK, Call, read_instant
 from troth.surfaces.demo.run import run_demo
 from troth.surfaces.web.server import serve as serve_pages
+from troth.surfaces.words import catalogue
 from troth.terms import moment
 
 
@@ -43,13 +44,35 @@ def _status(figures: dict[str, Any]) -> int:
     return 0 if sound else 1
 
 
+_TOLD = {
+    "people": "people taken in",
+    "behaviour_rows": "purchase lines taken in",
+    "consent_acts": "consents and refusals taken in",
+    "consents_without_proof": "of them without full proof: they open nothing",
+    "candidates": "quiet for 90 days",
+    "reachable": "of them may be written to at preview",
+    "refused_people": "may not, each with a reason",
+    "sent": "messages handed over",
+    "received": "received, recounted from the input files alone",
+    "sent_without_agreement": "sent without agreement",
+    "doubled": "sent twice",
+    "unknown": "with an unknown end",
+    "failed": "not taken by the relay",
+}
+
+
 def _lines(folder: Path, figures: dict[str, Any]) -> list[str]:
-    told = {name: n for name, n in figures.items() if type(n) is int}
+    words = catalogue()
+    width = max(len(f"{figures[name]:,}") for name in _TOLD)
+    lines = [f"  {figures[name]:>{width},}  {said}" for name, said in _TOLD.items()]
+    why = {words.reason(code).title: n for code, n in figures["refused"].items()}
+    verified = "verified" if figures["ledger"]["verified"] else "NOT verified"
     return [
-        f"Demo time {figures['demo_time']}. {figures['provenance']}",
-        *counted(told),
-        f"  {figures['sent_without_agreement']:,}  sent without agreement",
-        f"Ledger: {figures['ledger']['size']:,} entries, "
-        + ("verified." if figures["ledger"]["verified"] else "NOT verified."),
+        f"Demo time {figures['demo_time']}.",
+        f"Data: {figures['provenance']}",
+        *lines,
+        "Why not, each counted once by the first reason:",
+        *counted(why),
+        f"Ledger: {figures['ledger']['size']:,} entries, {verified}.",
         f"Ask it why: troth explain cast-objected --purpose offers -w {folder}",
     ]

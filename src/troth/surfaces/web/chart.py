@@ -51,7 +51,7 @@ def masked(counts: Mapping[str, int], k: int = K) -> list[Counted]:
             break
         hidden.append(code)
     shown = sorted((c for c in counts if counts[c] and c not in hidden), key=_most(counts))
-    kept = sorted(hidden, key=words.place)
+    kept = sorted(hidden, key=lambda code: (words.place(code), code))
     return [
         *(Counted(c, words.title(c), counts[c]) for c in shown),
         *(Counted(c, words.title(c), None, few=counts[c] < k) for c in kept),
@@ -77,7 +77,7 @@ def bars(mailed: int, cells: list[Counted], total: int) -> list[Bar]:
     rest = total - mailed - sum(n for _, _, n in shown)
     rows = [("yes", "May be mailed, and was", mailed), *shown]
     if rest > 0:
-        rows.append((OTHER, "Other reasons, too few each to show", rest))
+        rows.append((OTHER, "Other reasons, kept together", rest))
     widest = max((n for _, _, n in rows), default=1) or 1
     return [
         Bar(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from troth.errors import Fault, InvalidInput, NotFound
 from troth.kernel import events
 from troth.surfaces.web import words
 from troth.surfaces.web.parts import Hub, page
-from troth.terms import Channel, PersonId
+from troth.terms import Channel, PersonId, instant
 
 READ = ["GET", "HEAD"]
 PAGE = 40
@@ -76,9 +77,10 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             id=number,
             before=ids[place - 1] if place else None,
             after=ids[place + 1] if place + 1 < len(ids) else None,
-            mail=found,
+            head={name: header(found, name) for name in ("subject", "from", "to")},
+            written=_when(hub, found),
             signatures=signed_by(hub, raw),
-            one_click=_one_click(found),
+            one_click=header(found, "list-unsubscribe-post") == "List-Unsubscribe=One-Click",
             stop=stop_token(found),
             text=part(found, "plain"),
             size=len(raw),
@@ -128,18 +130,31 @@ def part(found: EmailMessage, kind: Literal["plain", "html"]) -> str:
         return ""
 
 
+def header(found: EmailMessage, name: str) -> str:
+    """Return a header as text, "" where it is missing or too broken to read."""
+    try:
+        return str(found[name] or "")
+    except (LookupError, ValueError, TypeError, AttributeError):
+        return ""
+
+
 def _line(hub: Hub, number: int) -> Line:
-    found = parse(_read(hub, number))
-    return Line(number, str(found["to"] or ""), str(found["subject"] or ""), str(found["date"]))
+    head, _, _ = _read(hub, number).partition(b"\r\n\r\n")
+    found = parse(head + b"\r\n\r\n")
+    return Line(number, header(found, "to"), header(found, "subject"), _when(hub, found))
 
 
-def _one_click(found: EmailMessage) -> bool:
-    return str(found["list-unsubscribe-post"]) == "List-Unsubscribe=One-Click"
+def _when(hub: Hub, found: EmailMessage) -> str:
+    text = header(found, "date")
+    try:
+        return words.spoken(instant(parsedate_to_datetime(text)), hub.ws.settings.zone)
+    except (ValueError, InvalidInput):
+        return text
 
 
 def stop_token(found: EmailMessage) -> str:
     """Return the token of the stop link, "" if the mail has none of ours."""
-    told = _STOP.match(str(found["list-unsubscribe"] or "").strip())
+    told = _STOP.match(header(found, "list-unsubscribe").strip())
     return told[1] if told else ""
 
 
@@ -157,10 +172,10 @@ def signed_by(hub: Hub, raw: bytes) -> Sequence[tuple[str, str, bool]]:
 
 def _written(hub: Hub, found: EmailMessage) -> Written | None:
     """Look up how a mail was written, by its reference, in the chain of whoever it went to."""
-    ref, desk = str(found["x-troth-ref"] or ""), hub.ws.desk
+    ref, desk = header(found, "x-troth-ref"), hub.ws.desk
     try:
         with hub.ws.store.look() as view:
-            holders = people.find_by_address(desk, view, Channel.EMAIL, str(found["to"] or ""))
+            holders = people.find_by_address(desk, view, Channel.EMAIL, header(found, "to"))
         for person in holders if ref else ():
             booked = _booked(hub, person, ref)
             if booked is not None:

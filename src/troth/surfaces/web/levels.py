@@ -1,5 +1,6 @@
 """One message for one member of the cast, at every level: never more than the person agreed to."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 
@@ -72,10 +73,9 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         person = member(hub)
         if person is None:
             return page(hub, "levels.html", here="levels", state="empty", level=None)
-        chosen, every = at_levels(hub, person)
         if level is not None and not 0 <= level <= TOP:
             raise NotFound("there is no such level", "levels go from 0 to 5")
-        compared = _beside(chosen.level, level)
+        chosen, shown = at_levels(hub, person, lambda choice: _beside(choice, level))
         return page(
             hub,
             "levels.html",
@@ -84,9 +84,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             reasons=_why(chosen.refusal),
             level=level,
             chosen=chosen.level,
-            levels=every,
             names=words.LEVELS,
-            compared=[every[k] for k in compared],
+            compared=shown,
         )
 
     @app.api_route("/levels/{level}/html", methods=READ, include_in_schema=False)
@@ -94,7 +93,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         person = member(hub)
         if person is None or not 0 <= level <= TOP:
             raise NotFound("there is no such message", "choose a level from 1 to 5")
-        shown = at_levels(hub, person)[1][level]
+        _, (shown,) = at_levels(hub, person, lambda _: [level])
         if shown.mail is None:
             raise NotFound("there is no message at this level", "choose another level")
         return HTMLResponse(inbox.part(shown.mail, "html"), headers=inbox.FRAME)
@@ -118,8 +117,15 @@ def member(hub: Hub) -> PersonId | None:
         return hub.ws.desk.find(view, MEMBER)
 
 
-def at_levels(hub: Hub, person: PersonId) -> tuple[Choice, list[Shown]]:
-    """Render the message at each level, as it would be sent now; booked as a reading first.
+def at_levels(
+    hub: Hub, person: PersonId, wanted: Callable[[int], Sequence[int]]
+) -> tuple[Choice, list[Shown]]:
+    """Render the message at some levels, as it would be sent now; booked as a reading first.
+
+    Args:
+        hub: The workspace behind the pages.
+        person: Whose message.
+        wanted: Takes the level in force; returns the levels to render.
 
     Raises:
         NotFound: No template is published.
@@ -131,8 +137,8 @@ def at_levels(hub: Hub, person: PersonId) -> tuple[Choice, list[Shown]]:
         judged = outreach.judge(hub.ws.desk, view, renderer.campaign, [person], SYSTEM)[0]
         refusal = judged.answer if isinstance(judged.answer, Refusal) else None
         hub.ws.desk.vault.keys.load([person], view.now)
-        every = [_at(renderer, view, judged, k) for k in range(TOP + 1)]
-    return Choice(judged.level, refusal), every
+        shown = [_at(renderer, view, judged, k) for k in wanted(judged.level)]
+    return Choice(judged.level, refusal), shown
 
 
 def _opened(hub: Hub, person: PersonId) -> frozenset[str]:

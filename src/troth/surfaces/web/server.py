@@ -198,10 +198,12 @@ def names_of(ws: Workspace) -> dict[str, str]:
 def listen(port: int) -> socket.socket:
     """Take a port of the loopback address.
 
+    The protocol is named, or asyncio leaves small answers waiting 40 ms for an acknowledgement.
+
     Raises:
         Unavailable: Somebody else has it.
     """
-    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((LOOPBACK, port))

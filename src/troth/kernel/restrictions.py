@@ -1,0 +1,72 @@
+"""What a restore must not undo: recorded events as lines of the restriction journal.
+
+One shape for whoever writes a line: the use case right after its commit, or the follower that
+finds it missing after a crash between commit and journal. A line is known by its ledger sequence.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from troth.kernel import events
+from troth.terms import DENYING, Block, PersonId
+
+Line = tuple[str, Mapping[str, str | int], int]
+"""Act, facts, ledger sequence of the event it is about."""
+
+RESTRICTION, SUPPRESSION, ERASURE, PARTIAL = "restriction", "suppression", "erasure", "partial"
+
+
+def line(person: PersonId, payload: events.Payload, seq: int) -> Line | None:
+    """Return the journal line an event of a person needs, None if it restricts nothing.
+
+    A suppression is not written from its event: see `suppressed`.
+
+    Args:
+        person: Whose chain.
+        payload: What was recorded.
+        seq: Ledger sequence of the event.
+    """
+    told = _TOLD.get(type(payload))
+    facts = told(payload) if told else None
+    if facts is None:
+        return None
+    act, more = facts
+    return act, {"psid": person.hex(), **more}, seq
+
+
+_Facts = tuple[str, Mapping[str, str | int]]
+
+
+def _consent(said: events.ConsentAct) -> _Facts | None:
+    if said.status not in DENYING:
+        return None
+    channels = ",".join(said.channels)
+    return RESTRICTION, {
+        "purpose": said.purpose,
+        "channels": channels,
+        "status": str(said.status),
+        "categories": ",".join(said.categories or ()),
+    }
+
+
+def _restricted(said: events.ProcessingRestricted) -> _Facts | None:
+    return (RESTRICTION, {"status": "restricted"}) if said.restricted else None
+
+
+def _retention(said: events.RetentionApplied) -> _Facts:
+    gone = ",".join((*said.scopes, *said.fields))
+    return PARTIAL, {"scopes": gone, "rule": said.rule}
+
+
+_TOLD: dict[type[Any], Callable[[Any], _Facts | None]] = {
+    events.ConsentAct: _consent,
+    events.ProcessingRestricted: _restricted,
+    events.PersonErasing: lambda said: (ERASURE, {"request": said.request}),
+    events.RetentionApplied: _retention,
+}
+
+
+def suppressed(sup: bytes, block: Block, seq: int) -> Line:
+    """Return the line of a suppression: by the address's MAC, naming nobody."""
+    facts = {"sup": sup.hex(), "scope": block.scope, "value": block.value}
+    return SUPPRESSION, {**facts, "reason": block.reason}, seq
