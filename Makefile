@@ -26,7 +26,7 @@ $(VENV)/test: pyproject.toml constraints.txt | $(VENV)/base
 	@touch $@ $(VENV)/demo
 
 demo: $(VENV)/demo
-	@$(BIN)/troth demo demo-workspace --port $(PORT) $(ARGS)
+	@$(BIN)/troth demo --folder demo-workspace --port $(PORT) $(ARGS)
 
 browser:
 	@command -v chromium >/dev/null || { \

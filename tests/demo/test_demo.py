@@ -130,7 +130,7 @@ def test_the_figures_are_the_same_on_a_sunday_night_and_on_29_february(
 def test_a_second_run_replaces_the_first_and_spares_what_is_no_demo(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work", "utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "troth", "demo", "--no-serve", "--json", str(tmp_path)],
+        [sys.executable, "-m", "troth", "demo", "--no-serve", "--json", "--folder", str(tmp_path)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2

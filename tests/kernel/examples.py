@@ -11,6 +11,7 @@ from pathlib import Path
 
 import troth
 from troth.kernel import calendars as days
+from troth.kernel import retention
 from troth.kernel.facts import Facts, House
 from troth.kernel.gate import decide
 from troth.kernel.predicates import PREDICATES
@@ -203,6 +204,8 @@ def holds(rule: Rule, example: Example, ruleset: Ruleset = RULES) -> bool:
         return ruleset.reached(rule.id, example.facts["value"], at) == example.expect["reached"]
     if rule.kind == "content":
         return _obliged(rule, example, ruleset) == tuple(example.expect["expect_obligations"])
+    if rule.kind == "retention":
+        return _kept(rule, example, ruleset) == (example.expect["expect_retention"], rule.id)
     found = objections(rule, example, ruleset)
     expect = example.expect
     if expect["expect"] == "permit":
@@ -213,6 +216,23 @@ def holds(rule: Rule, example: Example, ruleset: Ruleset = RULES) -> bool:
         and found[0].rule == expect.get("expect_rule", found[0].rule)
         and found[0].remedy.endswith(".cautious") == expect.get("expect_strict", _cautious(found))
     )
+
+
+def _kept(rule: Rule, example: Example, ruleset: Ruleset) -> tuple[str, str]:
+    """What becomes of one category of a person who agreed to its one purpose, or did not."""
+    at = instant(example.facts["at"])
+    home, zone = HOMES[rule.regime]
+    offers = replace(PURPOSES["offers"], retention_days=365)
+    house = House(1, home, zone, {"offers": offers}, ruleset)
+    yes = Standing(grant=Act(ConsentStatus.GIVEN, at, at, 1))
+    record = PersonRecord(
+        residence=home,
+        standings={"offers|email": yes} if example.facts["agreed"] else {},
+        restricted=example.facts.get("restricted", False),
+    )
+    held = [retention.Held("purchases", "purchases")]
+    row = retention.plan(record, held, house, at, Instant(0))[0]
+    return row.action, row.rule
 
 
 def _cautious(found: tuple[Reason, ...]) -> bool:

@@ -536,8 +536,7 @@ def _book_batch(
         house_version, now = view.house_version, view.now
         judged = judge(desk, view, campaign, fresh, actor)
         desk.vault.keys.load([j.gathered.person for j in judged], now)
-        permitted = [j for j in judged if not isinstance(j.answer, Refusal)]
-        rows = view.sealed([j.gathered.person for j in permitted], _fields(renderer))
+        rows = _rows(view, campaign, judged)
         prepared: list[Prepared] = []
         ready: list[tuple[Rendered, Sealed]] = []
         told: list[Judged] = []
@@ -593,8 +592,15 @@ def _done_key(campaign: Campaign, person: PersonId) -> bytes:
     return crypto.sha256(campaign.name.encode())[:8] + person
 
 
-def _fields(renderer: Renderer) -> list[str]:
-    return [f"contact.{renderer.campaign.channel}", "name.given", "interests", "purchases/"]
+def _rows(
+    view: View, campaign: Campaign, judged: Iterable[Judged]
+) -> dict[PersonId, list[Sealed]]:
+    """Read the sealed rows of those permitted; behaviour only where a permit reaches it."""
+    permits = [j.answer for j in judged if not isinstance(j.answer, Refusal)]
+    fields = [f"contact.{campaign.channel}", "name.given", "interests"]
+    near = [p.person for p in permits if p.categories.keys() & _WEEKS.keys()]
+    far = [p.person for p in permits if not p.categories.keys() & _WEEKS.keys()]
+    return view.sealed(far, fields) | view.sealed(near, [*fields, "purchases/"])
 
 
 def _count(judged: Iterable[Judged], moved: frozenset[PersonId], totals: Booked) -> None:

@@ -401,6 +401,7 @@ def _flush_part(
             now = view.now
             heads = {g.person: g for g in view.gather(list(left), None)}
             written = _seal_parts(desk, view, left, now)
+            left = {p: s for p, s in left.items() if p in written}
         prepared: list[Prepared] = []
         for person, rows in written.items():
             payloads = _behaviour_events(left[person], rows, batch)
@@ -419,6 +420,9 @@ def _seal_parts(
 ) -> dict[PersonId, list[Sealed]]:
     keys = desk.vault.keys
     keys.load(list(waiting), now)
+    waiting = {
+        p: [s for s in scopes if not keys.destroyed(p, now, s[0])] for p, scopes in waiting.items()
+    }
     wanted = {(p, scope): None for p, scopes in waiting.items() for scope, _ in scopes}
     keys.make([(p, scope, 1) for p, scope in wanted if not keys.has(p, now, scope)])
     fields = sorted({scope for _, scope in wanted})

@@ -73,6 +73,17 @@ class Ruleset:
             found = self._keep(key, tuple(sorted(ids)))
         return found
 
+    def retention_rules(self, residence: str, seat: str, at: Instant) -> tuple[Rule, ...]:
+        """Every rule that says how long data may be kept, by id."""
+        key = ("retention", residence, seat, bisect_right(self._breaks, at))
+        found: tuple[Rule, ...] | None = self._chosen.get(key)
+        if found is None:
+            chosen = self._select(
+                frozenset({"retention"}), PurposeKind.MARKETING, None, (residence, seat), at
+            )
+            found = self._keep(key, tuple(sorted(chosen, key=lambda rule: rule.id)))
+        return found
+
     def rule(self, rule_id: str, at: Instant) -> Rule:
         """The version of a rule valid at `at`, else its newest; `NotFound` for an unknown id."""
         versions = [rule for rule in self.rules if rule.id == rule_id]

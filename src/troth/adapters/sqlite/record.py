@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from troth.adapters.sqlite import schema
-from troth.adapters.sqlite.view import SqliteView, marks, record_encoder
+from troth.adapters.sqlite.view import SqliteView, marks, record_decoder, record_encoder
 from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound, Unavailable
 from troth.kernel import ledger, proof
 from troth.ports import Clock, Projections
@@ -188,6 +188,7 @@ class SqliteTransaction(SqliteView):
         self._pending: list[bytes] = []
         self._numbers: dict[bytes, int] = {}
         self._folded: dict[PersonId, PersonRecord] = {}
+        self._facts: dict[PersonId, bytes | None] = {}
 
     def _load_edge(self) -> ledger.Edge:
         edge = ledger.Edge.load(self._log.size, self.tile)
@@ -206,10 +207,15 @@ class SqliteTransaction(SqliteView):
         out: dict[bytes, tuple[int, Head]] = {}
         for start in range(0, len(people), 500):
             part = people[start : start + 500]
-            sql = f"SELECT psid, id, n, c FROM person WHERE psid IN ({marks(len(part))})"  # noqa: S608 - question marks only
-            for psid, number, n, c in self._con.execute(sql, part):
+            sql = (
+                "SELECT p.psid, p.id, p.n, p.c, f.data FROM person p"  # noqa: S608 - question marks only
+                " LEFT JOIN fact f ON f.person = p.id"
+                f" WHERE p.psid IN ({marks(len(part))})"
+            )
+            for psid, number, n, c, facts in self._con.execute(sql, part):
                 out[psid] = (number, Head(n, c))
                 self._numbers[psid] = number
+                self._facts[psid] = facts
         return out
 
     def _local(self, person: PersonId) -> int:
@@ -294,10 +300,13 @@ class SqliteTransaction(SqliteView):
     def record(self, person: PersonId) -> PersonRecord:
         """Return the gate facts as this write sees them."""
         known = self._folded.get(person)
-        if known is None:
-            found = super().gather([person], None)
-            known = found[0].record if found else NO_RECORD
-        return known
+        if known is not None:
+            return known
+        if person in self._facts:
+            facts = self._facts[person]
+            return record_decoder.decode(facts) if facts else NO_RECORD
+        found = super().gather([person], None)
+        return found[0].record if found else NO_RECORD
 
     def gather(self, people: Sequence[PersonId], channel: Channel | None) -> list[Gathered]:
         """Return what is known of these people, with what this write changed."""
@@ -306,6 +315,7 @@ class SqliteTransaction(SqliteView):
 
     def _write_folded(self) -> None:
         if self._folded:
+            self._facts.clear()
             self._con.executemany(
                 "INSERT OR REPLACE INTO fact VALUES (?, ?)",
                 [
@@ -353,6 +363,7 @@ class SqliteTransaction(SqliteView):
         """Delete everything but the head; return counts per kind."""
         number = self._local(person)
         self._folded.pop(person, None)
+        self._facts.pop(person, None)
         return {
             table: self._con.execute(
                 f"DELETE FROM {table} WHERE person = ?",  # noqa: S608 - table names from this line

@@ -1,0 +1,211 @@
+"""How long what is held may be kept: per field and behaviour quarter until when, and why.
+
+A purpose keeps data while its ground stands (an agreement, a relationship) and no longer than it
+says itself, nor longer than any category reaches back. What no purpose may use any more goes; under
+a restriction it stays, stored only. The rule that is cited comes from the regimes in force.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from troth.errors import InvalidInput
+from troth.kernel import consent
+from troth.kernel.facts import House
+from troth.terms import (
+    DAY,
+    DENYING,
+    GRANTING,
+    Instant,
+    PersonRecord,
+    Purpose,
+    PurposeKind,
+    Relation,
+    instant,
+)
+
+Action = Literal["keep", "delete", "restrict"]
+NO_END: Final = Instant(2**62)
+"""A ground that stands until somebody ends it: an open contract."""
+_QUARTERS: Final = 4
+_BY_RELATION = frozenset({PurposeKind.SERVICE, PurposeKind.OPERATIONS})
+_LASTING = frozenset({"contract", "membership"})
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One thing held about a person.
+
+    Attributes:
+        field: Field id, or a behaviour scope such as `purchases/2026Q4`.
+        category: Data category of a field; of a scope, the name before the slash.
+    """
+
+    field: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What becomes of one thing held.
+
+    Attributes:
+        until: First instant it may no longer be used; `NO_END` while a ground has no end; 0 when
+            no purpose may use it at all.
+        purpose: Which purpose keeps it longest; "" where it goes with the person's last data.
+        rule: Id of the rule that ends it, several joined by `+`, or `house`.
+    """
+
+    field: str
+    action: Action
+    until: Instant
+    purpose: str
+    rule: str
+
+
+def plan(
+    record: PersonRecord, held: Sequence[Held], house: House, at: Instant, since: Instant
+) -> list[Row]:
+    """Say what may be kept of a person and what not, at an instant.
+
+    What no purpose names (an outside id, a birth year, the address itself) serves the person's
+    own rights and the gate: it stays as long as anything else does.
+
+    Args:
+        record: The person, merged ids folded in.
+        held: What is held.
+        house: The house as published.
+        at: The instant asked about.
+        since: When the person came in, for whom nothing else is dated; 0 long ago.
+
+    Raises:
+        InvalidInput: A behaviour scope names no quarter.
+    """
+    rule = rule_of(record, house, at)
+    if not record.relations:
+        record = replace(record, relations=(Relation("inquiry", since),))
+    ends = {each.field: _longest(record, each, house, at) for each in held}
+    last = max((end for end in ends.values() if end is not None), default=(Instant(0), ""))
+    return [
+        _row(each.field, found if found is not None else (last[0], ""), record, rule, at)
+        for each in held
+        for found in (ends[each.field],)
+    ]
+
+
+def rule_of(record: PersonRecord, house: House, at: Instant) -> str:
+    """Return the ids of the retention rules that reach this person, or `house`."""
+    rules = house.ruleset.retention_rules(record.residence, house.seat, at)
+    return "+".join(rule.id for rule in rules) or "house"
+
+
+def nothing_left(rows: Sequence[Row]) -> bool:
+    """Tell whether all of it goes: then the person is to be erased, not emptied."""
+    return bool(rows) and all(row.action == "delete" for row in rows)
+
+
+def _row(
+    field: str, found: tuple[Instant, str], record: PersonRecord, rule: str, at: Instant
+) -> Row:
+    until, purpose = found
+    action: Action = "keep"
+    if at >= until:
+        action = "restrict" if record.restricted else "delete"
+    return Row(field, action, until, purpose, rule)
+
+
+def _longest(
+    record: PersonRecord, held: Held, house: House, at: Instant
+) -> tuple[Instant, str] | None:
+    """Return until when, and for which purpose; None for what no purpose names."""
+    named = [p for p in house.purposes.values() if _reach(p, held) is not None]
+    if not named:
+        return (Instant(0), "") if "/" in held.field else None
+    return max((_until(record, p, held, house, at), p.name) for p in named)
+
+
+def _reach(purpose: Purpose, held: Held) -> int | None:
+    """Return how many days back a purpose may look at this; None if it may not at all."""
+    days = purpose.retention_days
+    if "/" not in held.field:
+        return days if held.category in purpose.categories else None
+    reaches = [
+        min(days, int(window[:-1]) * 7)
+        for base, _, window in (c.rpartition(".") for c in purpose.categories)
+        if base == held.category and window[-1:] == "w" and window[:-1].isdecimal()
+    ]
+    if held.category in purpose.categories:
+        reaches.append(days)
+    return max(reaches, default=None)
+
+
+def _until(
+    record: PersonRecord, purpose: Purpose, held: Held, house: House, at: Instant
+) -> Instant:
+    ground = max(_grounds(record, purpose, held, house, at), default=Instant(0))
+    if "/" not in held.field or at >= ground:
+        return ground
+    days = _reach(purpose, held) or 0
+    return min(ground, Instant(quarter_end(held.field) + days * DAY))
+
+
+def quarter_end(scope: str) -> Instant:
+    """Return the first instant after a scope's quarter, UTC.
+
+    Raises:
+        InvalidInput: The scope names no quarter.
+
+    >>> quarter_end("purchases/2026Q4") == instant(datetime(2027, 1, 1, tzinfo=UTC))
+    True
+    """
+    year, _, quarter = scope.rpartition("/")[2].partition("Q")
+    if not (year.isdecimal() and quarter in {"1", "2", "3", "4"}):
+        raise InvalidInput("a behaviour scope names no quarter")
+    over = int(quarter) // _QUARTERS
+    month = 1 if over else int(quarter) * 3 + 1
+    return instant(datetime(int(year) + over, month, 1, tzinfo=UTC))
+
+
+def _grounds(
+    record: PersonRecord, purpose: Purpose, held: Held, house: House, at: Instant
+) -> Iterable[Instant]:
+    """Yield the ends of every ground on which a purpose may still use this."""
+    if purpose.kind in _BY_RELATION:
+        yield from _relations(record, purpose)
+        return
+    found = [_standing(record, purpose, name, house, at) for name in ("", *purpose.channels)]
+    denied = all(status in DENYING for status, _ in found[1:] or found)
+    if purpose.kind is PurposeKind.PERSONALISE:
+        yield from (end for _, end in found if end and _agreed(record, held, house, at))
+        return
+    yield from (end for _, end in found if end)
+    if not denied:
+        yield from _relations(record, purpose)
+
+
+def _standing(
+    record: PersonRecord, purpose: Purpose, channel: str, house: House, at: Instant
+) -> tuple[str, Instant]:
+    """Return what stands and, where it is a yes, when it ends."""
+    status, act, _ = consent.resolve(record, purpose, channel, at, house.purposes)
+    if act is None or status not in GRANTING:
+        return status, Instant(0)
+    kept = act.at + purpose.retention_days * DAY
+    end = consent.grant_end(purpose, act)
+    return status, Instant(min(end, kept) if end else kept)
+
+
+def _agreed(record: PersonRecord, held: Held, house: House, at: Instant) -> bool:
+    agreed = consent.agreed_categories(record, house, at)
+    if "/" not in held.field:
+        return held.category in agreed
+    return any(c == held.category or c.rpartition(".")[0] == held.category for c in agreed)
+
+
+def _relations(record: PersonRecord, purpose: Purpose) -> Iterable[Instant]:
+    for relation in record.relations:
+        if relation.kind in _LASTING and not relation.until:
+            yield NO_END
+        last = max(relation.at, relation.until)
+        yield Instant(last + purpose.retention_days * DAY)
