@@ -64,6 +64,10 @@ EXAMPLES: dict[str, events.Payload] = {
         ),
         events.SuppressionAdded("unsubscribe", "channel", "portal", "email", None, None),
         events.SuppressionLifted("unsubscribe", "channel", "portal", "email"),
+        events.UsePermitted(
+            "offers", "send", ("identity.name",), "consent", HASH, HASH,
+            "2026-11-24T09:00:00Z", "email",
+        ),
         events.UseRefused("offers", "send", REASONS, HASH, HASH, "email", "winback", "c1"),
         events.MessageBooked(
             "m1",

@@ -302,6 +302,23 @@ class UseRefused(Payload):
 
 @_family
 @dataclass(frozen=True, slots=True)
+class UsePermitted(Payload):
+    """A use of a named person's data was asked for from outside and permitted, until a moment."""
+
+    TYPE = "use.permitted"
+    purpose: str
+    action: str
+    categories: tuple[str, ...]
+    basis: str
+    ruleset: str
+    inputs: str
+    until: str
+    channel: str | None = None
+    waiver: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
 class MessageBooked(Payload):
     """A message to this person was decided, rendered, signed and booked; not yet handed over."""
 

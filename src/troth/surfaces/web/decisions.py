@@ -8,8 +8,7 @@ over the members' keyed digests.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from troth import crypto
-from troth.kernel import events, gate, ledger
+from troth.kernel import events, gate
 from troth.kernel.desk import Desk
 from troth.kernel.facts import Facts
 from troth.kernel.reasons import house_reason
@@ -125,7 +124,7 @@ def _round(desk: Desk, ask: Ask, names: list[str], answers: dict[str, Answer]) -
     again = []
     for name, person in people.items():
         refusal = told.refusals.get(person) if person else None
-        if (person if refusal else desk.scribe.house) in moved:
+        if (person or desk.scribe.house) in moved:
             again.append(name)
         elif refusal:
             answers[name] = _no(refusal.reasons)
@@ -155,9 +154,11 @@ def _judge_all(
                 )
         else:
             told.permits[gathered.person] = (answer, inputs)
+            agreed = _permitted(ask, answer, inputs)
+            prepared += desk.scribe.prepare(
+                gathered.person, gathered.head, [agreed], ask.actor, view.now
+            )
     about_house: list[events.Payload] = [_claim_refused(ask, _UNKNOWN) for _ in told.unknown]
-    if told.permits:
-        about_house.append(_permitted(desk, view, ask, told))
     house = desk.scribe.house
     prepared += desk.scribe.prepare(
         house, desk.head(view, house), about_house, ask.actor, view.now
@@ -213,16 +214,17 @@ def _claim_refused(ask: Ask, reasons: Sequence[Reason]) -> events.HouseRefused:
     return events.HouseRefused(plain, ask.action, _codes(reasons))
 
 
-def _permitted(desk: Desk, view: View, ask: Ask, told: _Round) -> events.SetProcessed:
-    digests = sorted(desk.scribe.member(p) for p in told.permits)
-    inputs = "".join(sorted(inputs for _, inputs in told.permits.values()))
-    return events.SetProcessed(
-        work="decide",
-        expression=crypto.sha256(inputs.encode()).hex(),
-        generation=view.log.size,
-        counts={"permitted": len(told.permits)},
-        members=ledger.subtree_root(ledger.leaf_hashes(digests)).hex(),
+def _permitted(ask: Ask, permit: gate.Permit, inputs: str) -> events.UsePermitted:
+    return events.UsePermitted(
         purpose=ask.purpose,
+        action=ask.action,
+        categories=tuple(sorted(permit.categories)),
+        basis=permit.basis,
+        ruleset=permit.ruleset,
+        inputs=inputs,
+        until=zulu(permit.until),
+        channel=ask.channel,
+        waiver=permit.waiver or None,
     )
 
 
