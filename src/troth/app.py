@@ -74,9 +74,7 @@ class Workspace:
         """Fold the record's write-ahead log away; see `rights.erase`."""
         self.store.truncate_wal()
 
-    def erase(
-        self, person: PersonId, request: str, actor: Actor = SYSTEM
-    ) -> rights.Certificate:
+    def erase(self, person: PersonId, request: str, actor: Actor = SYSTEM) -> rights.Certificate:
         """Erase a person; see `rights.erase`. Every follower of the event is run first to last."""
         done = rights.erase(self.desk, person, request, actor, self.settle, _around(self))
         self.follow()
@@ -261,9 +259,7 @@ def retention(opened: Workspace, due: Sequence[following.Due]) -> None:
 def erasure(opened: Workspace, due: Sequence[following.Due]) -> None:
     """Carry an erasure through its steps, from wherever it stopped."""
     for each in due:
-        rights.erase(
-            opened.desk, each.person, "resumed", SYSTEM, opened.settle, _around(opened)
-        )
+        rights.erase(opened.desk, each.person, "resumed", SYSTEM, opened.settle, _around(opened))
 
 
 Follow = Callable[[Workspace, Sequence[following.Due]], None]
@@ -296,8 +292,12 @@ def _follow(opened: Workspace, name: str, run: Follow) -> following.Standing:
                 return following.standing(view, name)
         done, failed = _run(opened, run, page)
         last, error = page[-1], error or failed
-        with opened.store.book() as tx:
-            following.settle(tx, name, done, error)
+        try:
+            with opened.store.book() as tx:
+                following.settle(tx, name, done, error)
+        except Fault:  # the record takes no writes now: all of it stays due
+            with opened.store.look() as view:
+                return following.standing(view, name)
 
 
 def _run(
@@ -505,6 +505,13 @@ def narrow(opened: Workspace, name: str) -> tuple[audience.Audience, list[Person
     """
     wanted = read_audience(opened, name)
     reach = opened.reach()
+    try:
+        return wanted, _candidates(opened, reach, wanted)
+    finally:
+        reach.close()  # a reader that is left open keeps an old generation from being deleted
+
+
+def _candidates(opened: Workspace, reach: "Reach", wanted: audience.Audience) -> list[PersonId]:
     current = reach.current()
     if current is None:
         raise NotFound("no audience generation was built yet", "run: troth audience rebuild")
@@ -516,9 +523,11 @@ def narrow(opened: Workspace, name: str) -> tuple[audience.Audience, list[Person
         again = [
             p
             for p in newer
-            if p in known and p not in gone and audience.evaluate(wanted, known[p].known, view.now) is not False
+            if p in known
+            and p not in gone
+            and audience.evaluate(wanted, known[p].known, view.now) is not False
         ]
-    return wanted, sorted([*found, *again])
+    return sorted([*found, *again])
 
 
 def _changed_since(view: View, size: int) -> list[PersonId]:

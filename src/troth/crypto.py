@@ -35,11 +35,11 @@ class Aead:
         self._gcm = AESGCM(key)
 
     def seal(self, nonce: bytes, plain: bytes, aad: bytes) -> bytes:
-        """Return ciphertext followed by its tag. A nonce must never be used twice under one key."""
+        """Return ciphertext and tag. A nonce must never be used twice under one key."""
         return self._gcm.encrypt(nonce, plain, aad)
 
     def open(self, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
-        """Return the plain bytes, or raise `EvidenceBroken` if key, place or bytes are not right."""
+        """Return the plain bytes, or raise `EvidenceBroken` if key, place or bytes are wrong."""
         try:
             return self._gcm.decrypt(nonce, sealed, aad)
         except (InvalidTag, ValueError):

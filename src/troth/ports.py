@@ -230,7 +230,7 @@ class Transaction(View, Protocol):
         ...
 
     def append(self, prepared: Sequence[Prepared]) -> frozenset[PersonId]:
-        """Book events: heads move by compare-and-set, bodies and entries are stored, projections run.
+        """Book events: heads move by compare-and-set, bodies are stored, projections run.
 
         Returns whose head had moved: nothing of theirs was booked; look at them again.
         """

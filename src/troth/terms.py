@@ -326,7 +326,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of one scope (purpose × channel): the newest act of each direction."""
+    """What is known of one scope (purpose and channel): the newest act of each direction."""
 
     grant: Act | None = None
     deny: Act | None = None
@@ -366,7 +366,7 @@ class PersonRecord:
         competent: A competent person's consent for a minor stands.
         standings: By `purpose|channel`; channel `*` means every channel.
         sends: Newest marketing hand-overs per channel, at most the last 32.
-        level: The chosen level 0–5 under `personalise`; -1 no choice made.
+        level: The chosen level 0 to 5 under `personalise`; -1 no choice made.
         alias: Merged into this person (hex of the id), or "".
     """
 

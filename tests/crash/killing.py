@@ -1,5 +1,6 @@
 """Starts a step in a process of its own, kills it at a drawn moment, and counts how often."""
 
+import random
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,9 @@ LEASE = timedelta(minutes=11)
 class Steps:
     """One house whose step is begun again and again, each time some minutes later."""
 
-    def __init__(self, made, folder, step):
+    def __init__(self, made, folder, step, given=""):
         shutil.copytree(made, folder)
-        self.folder, self.step = folder, step
+        self.folder, self.step, self.given = folder, step, given
         self.moment = marula.NOW
         self.kills = 0
 
@@ -32,14 +33,12 @@ class Steps:
         assert child.stdout.readline() == b"go\n"
         return child
 
-    def kill_after(self, seconds, given=""):
-        """Kill the step that long after it began; say whether it was still at it."""
-        with self.begin(given) as child:
+    def kill_after(self, seconds):
+        """Kill the step that long after it began, unless it is over by then."""
+        with self.begin(self.given) as child:
             time.sleep(seconds)
             child.kill()
-            over = child.stdout.read() == b"done\n"
-        self.kills += not over
-        return not over
+            self.kills += child.stdout.read() != b"done\n"
 
     def die_at(self, cut):
         """Let the step kill itself at a place of its own."""
@@ -48,16 +47,30 @@ class Steps:
         assert child.returncode == -9
         self.kills += 1
 
-    def finish(self, given=""):
-        """Do the step to its end; return how long it took."""
-        with self.begin(given) as child:
-            since = time.monotonic()
+    def finish(self):
+        """Do the step to its end."""
+        with self.begin(self.given) as child:
             assert child.stdout.read() == b"done\n"
         assert child.returncode == 0
-        return time.monotonic() - since
 
     def house(self):
         return marula.House(self.folder, self.moment + LEASE)
+
+
+def interrupt(make, seed, kills):
+    """Begin a step on a fresh house and kill it again and again at drawn moments.
+
+    Where the machine was faster than every kill it is tried anew, with shorter waits.
+    """
+    drawn, longest = random.Random(seed), 0.4
+    for attempt in range(8):
+        steps = make(attempt)
+        for _ in range(kills):
+            steps.kill_after(drawn.uniform(0, longest))
+        if steps.kills:
+            return steps
+        longest /= 3
+    raise AssertionError("the step was always over before it could be killed")
 
 
 def names(count):

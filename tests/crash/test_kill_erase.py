@@ -1,18 +1,15 @@
 """An erasure that is killed anywhere is finished by the next start, once, and never undone."""
 
-import random
-
 import killing
 import pytest
 
 from troth.capabilities import rights
 
-ERASED = killing.names(12)
+ERASED = killing.names(4)
 
 
-@pytest.fixture
-def steps(made, tmp_path):
-    begun = killing.Steps(made, tmp_path / "house", "erase")
+def begin(made, folder):
+    begun = killing.Steps(made, folder, "erase")
     (begun.folder / "candidates").write_text("\n".join(ERASED))
     house = begun.house()
     begun.people = [house.person(name) for name in ERASED]
@@ -34,7 +31,7 @@ def check(steps, erased):
         assert sum(b'"erase.done"' in entry for entry in entries) == len(erased)
         lines = [x["psid"] for x in house.desk.journal.lines() if x["act"] == "erasure"]
         assert sorted(lines) == sorted(p.hex() for p in erased)
-        others = [house.person(name) for name in killing.names(20)[12:]]
+        others = [house.person(name) for name in killing.names(20)[4:]]
         assert all(house.codes(other) == [] for other in others)
         for name in ERASED:
             if house.person(name) is not None:
@@ -44,27 +41,26 @@ def check(steps, erased):
 
 
 @pytest.mark.parametrize("cut", ["1", "journal", "2", "3", "4"])
-def test_an_erasure_cut_after_each_step_is_finished_by_the_next_start(steps, cut):
+def test_an_erasure_cut_after_each_step_is_finished_by_the_next_start(made, tmp_path, cut):
+    steps = begin(made, tmp_path / "house")
     steps.die_at(cut)
     check(steps, steps.people[:1])
     steps.finish()
     check(steps, steps.people)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_an_erasure_killed_anywhere_is_finished_by_repeating(steps, seed):
-    drawn = random.Random(seed)
-    for _ in range(2):
-        steps.kill_after(drawn.uniform(0, 0.3))
+def rounds(made, tmp_path, seed, kills):
+    steps = killing.interrupt(lambda n: begin(made, tmp_path / f"house{n}"), seed, kills)
     steps.finish()
     check(steps, steps.people)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_erasure_killed_anywhere_is_finished_by_repeating(made, tmp_path, seed):
+    rounds(made, tmp_path, seed, 2)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 160))
-def test_many_erasures_killed_many_times(steps, seed):
-    drawn = random.Random(seed)
-    for _ in range(6):
-        steps.kill_after(drawn.uniform(0, 0.3))
-    steps.finish()
-    check(steps, steps.people)
+def test_many_erasures_killed_many_times(made, tmp_path, seed):
+    rounds(made, tmp_path, seed, 6)

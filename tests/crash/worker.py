@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
 
-from marula import OFFICER, House
+from marula import MARKETER, OFFICER, House
 
 from troth import app
 from troth.adapters.witness import FileJournal
@@ -45,13 +45,7 @@ def book(house, _cut):
 
 def hand_over(house, port):
     outreach.BATCH = 40
-    app.deliver(house.ws, house.campaign(), _sender(), ("127.0.0.1", int(port)))
-
-
-def _sender():
-    from marula import MARKETER
-
-    return MARKETER
+    app.deliver(house.ws, house.campaign(), MARKETER, ("127.0.0.1", int(port)))
 
 
 def erase(house, cut):
@@ -60,11 +54,9 @@ def erase(house, cut):
             die()
 
     if cut == "journal":
-        FileJournal.note = lambda *_: die()
+        FileJournal.note = FileJournal.note_all = lambda *_: die()
     for person in candidates(house):
-        rights.erase(
-            house.desk, person, "rq-crash", OFFICER, house.ws.settle, rights.Steps(stop)
-        )
+        rights.erase(house.desk, person, "rq-crash", OFFICER, house.ws.settle, rights.Steps(stop))
 
 
 STEPS = {"import": import_files, "book": book, "hand_over": hand_over, "erase": erase}

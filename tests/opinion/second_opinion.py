@@ -33,9 +33,35 @@ READINGS = {
 
 GRANTS = {"given", "reaffirmed"}
 CLOSING = {"withdrawn", "objected", "refused", "opted_out", "revoked", "invalidated"}
-EU = set(
-    "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE".split()
-)
+EU = {
+    "AT",
+    "BE",
+    "BG",
+    "HR",
+    "CY",
+    "CZ",
+    "DK",
+    "EE",
+    "FI",
+    "FR",
+    "DE",
+    "GR",
+    "HU",
+    "IE",
+    "IT",
+    "LV",
+    "LT",
+    "LU",
+    "MT",
+    "NL",
+    "PL",
+    "PT",
+    "RO",
+    "SK",
+    "SI",
+    "ES",
+    "SE",
+}
 SOFT_OPT_IN_ROWS: set[str] = set()
 SOON = timedelta(minutes=5)
 SCHEME = "sha256-lower-trim"
@@ -50,9 +76,7 @@ def months_after(at: datetime, months: int) -> datetime:
     """Return the moment so many calendar months on, clamped to the month's end."""
     year, month = divmod(at.month - 1 + months, 12)
     year, month = at.year + year, month + 1
-    return at.replace(
-        year=year, month=month, day=min(at.day, calendar.monthrange(year, month)[1])
-    )
+    return at.replace(year=year, month=month, day=min(at.day, calendar.monthrange(year, month)[1]))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -215,7 +239,7 @@ class Opinion:
         if not who["birth_year"]:
             return bool(who["competent_person_email"])
         today = self.papers.at.astimezone(ZoneInfo(self.papers.house["zone"]))
-        return today.year - int(who["birth_year"]) - 1 < 18  # noqa: PLR2004 - ZA-12
+        return today.year - int(who["birth_year"]) - 1 < 18
 
     def _opens(self, act: dict, *, minor: bool) -> bool:
         return (
@@ -259,7 +283,8 @@ class Opinion:
             "details not from a sale": who["details_from_sale"] == "yes",
             "not similar goods": who["relation_goods"] in goods,
             "no objection offered at collection": who["objection_offered"] == "yes",
-            "no row for the member state": who["residence"] in {self.papers.house["seat"], *SOFT_OPT_IN_ROWS},
+            "no row for the member state": who["residence"]
+            in {self.papers.house["seat"], *SOFT_OPT_IN_ROWS},
         }
         return [name for name, stands in facts.items() if not stands]
 

@@ -1,6 +1,7 @@
 """The whole demo, judged a second time from the files alone: the same people, or one is wrong."""
 
 import csv
+import json
 import tomllib
 from collections import Counter
 from datetime import datetime, timedelta
@@ -49,11 +50,7 @@ def inbox_by_person(folder, customers, expected):
     for who in customers:
         holders.setdefault(second_opinion.plain(who["email"]), []).append(who["external_id"])
     lines = (folder / "inbox" / "index.jsonl").read_text().splitlines()
-    import json
-
-    received = Counter(
-        second_opinion.plain(to) for line in lines for to in json.loads(line)["to"]
-    )
+    received = Counter(second_opinion.plain(to) for line in lines for to in json.loads(line)["to"])
     out = set()
     for address, count in received.items():
         people = sorted(holders[address], key=lambda who: who not in expected)
@@ -100,9 +97,7 @@ def allowed_by_the_program(folder, at):
             template = view.published("template:winback")
             campaign = outreach.Campaign("all", "offers", "00" * 32, template, ws.sender())
             judged = outreach.judge(ws.desk, view, campaign, list(people), MARKETER)
-            return {
-                people[j.gathered.person] for j in judged if isinstance(j.answer, gate.Permit)
-            }
+            return {people[j.gathered.person] for j in judged if isinstance(j.answer, gate.Permit)}
     finally:
         ws.close()
 

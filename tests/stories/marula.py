@@ -22,9 +22,7 @@ from troth.terms import Actor, Channel, ConsentStatus, Instant, Role, instant, m
 NOW = demo_now(holidays())
 MARKETER = Actor(Role.MARKETER, "lindiwe@marula.example")
 OFFICER = Actor(Role.OFFICER, "nokuthula@marula.example")
-COLUMNS = {**COLUMNS, "events": tuple(
-    "external_id at kind item group amount_minor currency units store".split()
-)}  # fmt: skip
+COLUMNS = {**COLUMNS, "events": ("external_id", "at", "kind", "item", "group", "amount_minor", "currency", "units", "store")}  # fmt: skip
 ITEMS = {"1001": "Rooibos tea", "1002": "Seed loaf", "1003": "Plain flour"}
 BLANK = {
     "residence": "ZA", "zone": "Africa/Johannesburg", "language": "en", "subject": "natural",
@@ -110,9 +108,7 @@ class House:
 
     def decide(self, person, campaign=None, actor=MARKETER):
         with self.ws.store.look() as view:
-            judged = outreach.judge(
-                self.desk, view, campaign or self.campaign(), [person], actor
-            )
+            judged = outreach.judge(self.desk, view, campaign or self.campaign(), [person], actor)
         return judged[0].answer
 
     def codes(self, person, campaign=None):
@@ -131,9 +127,7 @@ class House:
 
     def hand_over(self, campaign=None, actor=MARKETER):
         with self.inbox() as port:
-            return app.deliver(
-                self.ws, campaign or self.campaign(), actor, ("127.0.0.1", port)
-            )
+            return app.deliver(self.ws, campaign or self.campaign(), actor, ("127.0.0.1", port))
 
     def send(self, people, campaign=None):
         self.book(people, campaign)

@@ -265,7 +265,7 @@ def test_unknown_actors_and_roles_without_the_duty_reach_nobody(house):
 
 def test_a_purpose_nobody_published_is_no_purpose(house):
     person = house.person("cast-adult")
-    assert house.codes(person, house.campaign("odd", "telepathy")) [0] == "unknown_purpose"
+    assert house.codes(person, house.campaign("odd", "telepathy"))[0] == "unknown_purpose"
     with pytest.raises(InvalidInput):
         house.say(person, "given", "telepathy", notice="offers@3", method="m", proof="p")
 
@@ -296,9 +296,7 @@ def test_a_stale_or_unreadable_registry_file_stops_all_south_african_marketing(h
 
 def test_an_officers_dated_decision_lifts_staleness_alone_and_ends_by_itself(house):
     person = house.newcomer("probe", {})
-    house.take(
-        "registry", registry_hash("blocked@post.example"), head=registry_head(days_ago(32))
-    )
+    house.take("registry", registry_hash("blocked@post.example"), head=registry_head(days_ago(32)))
     blocked = house.newcomer("blocked", {})
     assert house.codes(person) == ["registry_stale"]
     ends = NOW + timedelta(hours=2)
@@ -318,7 +316,8 @@ def test_an_officers_dated_decision_lifts_staleness_alone_and_ends_by_itself(hou
 
 
 @pytest.mark.parametrize(
-    ("officer", "reason", "days"), [(MARKETER, "because", 5), (OFFICER, " ", 5), (OFFICER, "x", 32)]
+    ("officer", "reason", "days"),
+    [(MARKETER, "because", 5), (OFFICER, " ", 5), (OFFICER, "x", 32)],
 )
 def test_nobody_else_without_reason_or_for_longer_may_decide_so(house, officer, reason, days):
     since = instant(NOW)

@@ -3,18 +3,18 @@
 Later work adds the events of staff reads, shares and reports; each gets its line in these tables.
 """
 
+import hashlib
+import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from marula import ITEMS, MARKETER, NOW, days_ago
+from marula import MARKETER, NOW, cast_members
 
 from troth import app
-from troth.adapters.inbox import Inbox
 from troth.adapters.smtp import HandoverJournal, SmtpTransport
 from troth.capabilities import outreach, preferences, rights
-from troth.engines import mail
 from troth.errors import EvidenceBroken, Unavailable
 from troth.kernel import proof
 from troth.terms import Block, Channel, instant
@@ -27,8 +27,6 @@ def types(house, person):
 
 
 def test_each_person_of_a_campaign_has_the_answer_in_their_own_chain(house):
-    from marula import cast_members
-
     people = house.everybody(*(who.external_id for who in cast_members()))
     before = {p: len(house.chain(p)) for p in people}
     house.send(people)
@@ -106,8 +104,6 @@ def test_the_booking_is_committed_and_names_the_very_bytes_before_they_leave(hou
     assert house.mails() == []
     house.hand_over()
     (received,) = house.mails()
-    import hashlib
-
     assert hashlib.sha256(received.path.read_bytes()).hexdigest() == booked.content
     assert booked.message_id in received.path.read_text()
 
@@ -195,15 +191,11 @@ def test_every_event_is_in_a_ledger_that_verifies_and_a_changed_byte_shows(house
     assert house.ws.verify() == []
     con = house.ws.store._writer
     (seq,) = con.execute("SELECT max(seq) FROM entry").fetchone()
-    con.execute(
-        "UPDATE entry SET data = cast(data || x'00' AS BLOB) WHERE seq = ?", (seq // 2,)
-    )
+    con.execute("UPDATE entry SET data = cast(data || x'00' AS BLOB) WHERE seq = ?", (seq // 2,))
     assert house.ws.verify() != []
 
 
 def test_a_record_older_than_what_was_signed_is_not_opened(house, tmp_path):
-    import shutil
-
     house.ws.close()
     shutil.copytree(house.folder / "data", tmp_path / "yesterday")
     house.open()
@@ -248,8 +240,6 @@ def test_messages_carry_both_signatures_and_both_unsubscribe_headers(house):
     assert head.count(b"dkim-signature:") == 2
     assert b"list-unsubscribe-post: list-unsubscribe=one-click" in head
     assert b"list-unsubscribe: <https://" in head
-    assert len(mail.parse_template(house.campaign().template.data.decode()).subject) > 0
-    assert days_ago(0) and ITEMS and Inbox
 
 
 def test_two_campaigns_that_wait_at_once_do_not_hand_over_each_others_messages(house):

@@ -1,20 +1,19 @@
 """Law 3: silence is not consent, a preference can only narrow, a suppression outlives everything.
 
-Later work adds restore from a backup (the journal wins) and merging as a use case of its own;
-what exists of merging now is the kernel's fold, told here with suppression beside it.
+Later work adds restore from a backup, where the journal wins.
 """
 
 from collections import Counter
 from datetime import timedelta
 
 import pytest
-from marula import BLANK, NOW, days_ago
+from marula import BLANK, NOW, OFFICER, days_ago
 
 from troth import app
-from troth.capabilities import preferences, rights
+from troth.capabilities import merging, preferences, rights
 from troth.errors import InvalidInput, NotFound
-from troth.kernel import consent, merging
-from troth.terms import Act, Actor, Block, Channel, ConsentStatus, Role, instant
+from troth.kernel import consent
+from troth.terms import Actor, Block, Channel, ConsentStatus, Role, instant
 
 ADDRESS = "probe@post.example"
 SALE = {"relation_kind": "sale", "details_from_sale": "yes", "objection_offered": "yes"}
@@ -114,7 +113,9 @@ def test_an_act_that_stands_twice_counts_once_in_one_file_and_in_two(house):
 
 def test_a_key_used_again_by_mistake_never_swallows_a_withdrawal(house):
     key = {"idempotency_key": "form-77"}
-    person = house.newcomer("probe", key, {**key, "status": "withdrawn", "occurred_at": days_ago(1)})
+    person = house.newcomer(
+        "probe", key, {**key, "status": "withdrawn", "occurred_at": days_ago(1)}
+    )
     assert house.codes(person) == ["withdrawn"]
 
 
@@ -261,24 +262,22 @@ def test_erased_re_imported_and_merged_the_address_is_still_suppressed(house):
     assert again != person
     assert house.codes(again) == ["suppressed_unsubscribe"]
     other = house.newcomer("other", {})
-    with house.ws.store.look() as view:
-        purposes = house.desk.house(view).purposes
-        (gathered,) = view.gather([again], Channel.EMAIL)
-    act = Act(ConsentStatus.SUPERSEDED, view.now, view.now, 99)
-    merged = merging.merge(house.record(other), gathered.record, purposes=purposes, act=act)
-    assert merged.standings["offers|email"].grant is not None
-    assert [b.reason for b in gathered.blocks] == ["unsubscribe"]
+    assert house.codes(other) == []
+    merging.merge(house.desk, other, again, "one person, two cards", OFFICER)
+    assert house.codes(other) != []
+    house.send([again, other])
+    assert house.mails() == []
 
 
 def test_merging_somebody_who_agreed_with_somebody_who_withdrew_gives_withdrawn(house):
     yes = house.newcomer("yes", {"occurred_at": days_ago(1)})
     no = house.newcomer("no", {}, {"status": "withdrawn", "occurred_at": days_ago(50)})
-    with house.ws.store.look() as view:
-        purposes = house.desk.house(view).purposes
-        act = Act(ConsentStatus.SUPERSEDED, view.now, view.now, 99)
-    merged = merging.merge(house.record(yes), house.record(no), purposes=purposes, act=act)
-    found = consent.resolve(merged, purposes["offers"], "email", act.at, purposes)
-    assert found.status == ConsentStatus.WITHDRAWN
+    assert house.codes(yes) == []
+    merging.merge(house.desk, yes, no, "one person, two cards", OFFICER)
+    assert house.codes(yes) == ["withdrawn"]
+    assert house.send([yes, no]).handed == 0
+    merging.unmerge(house.desk, yes, no, "two people after all", OFFICER)
+    assert house.codes(yes) == []
 
 
 def test_a_withdrawal_in_a_file_holds_again_for_somebody_erased_and_brought_back(house):
@@ -299,7 +298,7 @@ def test_every_restriction_is_in_the_journal_before_the_answer_is_given(house):
     person = house.newcomer("probe", {}, {"status": "withdrawn", "occurred_at": days_ago(3)})
     house.say(person, "objected", "marketing", ("*",), method="paper")
     preferences.suppress(house.desk, Channel.EMAIL, ADDRESS, Block("complaint"), "story")
-    rights.restrict(house.desk, person, "contested", Actor(Role.OFFICER, "o"))
+    rights.restrict(house.desk, person, "contested", OFFICER)
     said = [line.get("status", line["act"]) for line in journalled()[before:]]
     assert said == ["withdrawn", "objected", "suppression", "restricted"]
 

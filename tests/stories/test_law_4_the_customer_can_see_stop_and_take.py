@@ -9,9 +9,8 @@ import json
 import tomllib
 
 import pytest
-from marula import NOW, OFFICER, days_ago
+from marula import NOW, OFFICER
 
-from troth.adapters.sources import open_source
 from troth.capabilities import preferences, rights
 from troth.errors import InvalidInput, NotFound
 from troth.kernel import proof
@@ -95,17 +94,20 @@ def erased_house(house):
 def test_who_was_erased_can_be_read_by_nobody(house):
     person, _ = erased_house(house)
     with pytest.raises(Shredded):
-        rights.timeline(house.desk, person) or house.desk.vault.keys.key(person, 0)
+        house.desk.record(person, [house.chain(house.desk.scribe.house)[0].payload], OFFICER)
     with house.ws.store.look() as view:
         assert view.bodies(person) == []
-        assert view.sealed([person], ["contact.email", "name.given", "interests"]) in ({}, {person: []})
+        assert view.sealed([person], ["contact.email", "name.given", "interests"]) in (
+            {},
+            {person: []},
+        )
     assert house.person("probe") is None
     with pytest.raises(Shredded):
         house.say(person, "given", notice="offers@3", method="m", proof="p")
 
 
 def test_nothing_the_house_keeps_holds_a_word_of_an_erased_person(house):
-    person, _ = erased_house(house)
+    erased_house(house)
     house.ws.close()
     words = [w.encode() for w in (*PLANTED.values(), ADDRESS, "probe@")]
     digest = hashlib.sha256(ADDRESS.encode()).digest()
@@ -118,7 +120,6 @@ def test_nothing_the_house_keeps_holds_a_word_of_an_erased_person(house):
     source = b"".join(p.read_bytes() for p in house.folder.glob("customers-*.csv"))
     assert all(word in source for word in words[:3])
     house.open()
-    assert person is not None
 
 
 def test_the_certificate_says_what_was_not_reached_and_only_its_salt_finds_the_leaf(house):
@@ -217,5 +218,3 @@ def test_every_notice_says_how_to_stop_and_every_purpose_can_be_withdrawn_from(h
         house.say(person, "withdrawn", purpose["name"], ("*",), method="button")
     with pytest.raises(InvalidInput):
         house.say(person, "withdrawn", "nothing", ("*",), method="button")
-    assert open_source
-    assert days_ago(1)

@@ -208,7 +208,9 @@ def test_what_lies_in_the_record_is_sealed(shop):
     choose(shop, person, 3)
     shop.book([person])
     shop.ws.close()
-    for path in [p for name in ("data", "keys", "witness") for p in (shop.folder / name).iterdir()]:
+    for path in [
+        p for name in ("data", "keys", "witness") for p in (shop.folder / name).iterdir()
+    ]:
         raw = path.read_bytes()
         assert not [w for w in (*WORDS, ADDRESS) if w.encode() in raw], path.name
     shop.open()

@@ -6,11 +6,13 @@ each category earns (holdout, lift, balance) and deletes what earns nothing; tho
 
 import csv
 import tomllib
+from datetime import datetime
 
 from marula import BLANK, COLUMNS, NOW, days_ago
 
+from troth import app
 from troth.kernel import consent
-from troth.terms import Action, UseRequest
+from troth.terms import instant
 
 EXTRA = "shoesize"
 
@@ -22,22 +24,17 @@ def test_a_column_nobody_has_a_purpose_for_is_not_kept(house):
         writer = csv.DictWriter(file, [*COLUMNS["customers"], EXTRA])
         writer.writeheader()
         writer.writerow(row)
-    from troth import app
-
     app.import_file(house.ws, "customers", path)
     person = house.person("wide")
     with house.ws.store.look() as view:
-        sealed = [r.field for r in view.sealed([person], _every_field(house))[person]]
+        sealed = [r.field for r in view.sealed([person], FIELDS)[person]]
     assert "contact.email" in sealed
     told = repr(house.chain(person))
     assert "Grootvoet" not in told
     assert EXTRA not in told
 
 
-def _every_field(house):
-    return sorted(house.desk.vault.labels) if hasattr(house.desk.vault, "labels") else [
-        "birth.year", "contact.email", "external.id", "interests", "name.given", "name.family",
-    ]  # fmt: skip
+FIELDS = ["birth.year", "contact.email", "external.id", "interests", "name.given", "name.family"]
 
 
 def test_without_a_choice_the_message_is_made_of_nothing_but_the_address(house):
@@ -53,11 +50,9 @@ def test_each_level_opens_exactly_what_the_house_published_and_the_person_agreed
     person = house.person("cast-adult")
     opened = set().union(*(levels[str(k)] for k in range(5)))
     assert set(house.decide(person).categories) == opened
-    given = {"notice": "personalise@2", "method": "button", "proof": "form:1", "level": 4}
     house.say(person, "withdrawn", "personalise", (), method="button",
               categories=("purchases.52w",), level=3)  # fmt: skip
     assert set(house.decide(person).categories) == opened - {"purchases.52w"}
-    assert given
 
 
 def test_a_category_in_no_level_is_opened_by_no_marketing_purpose(house):
@@ -72,10 +67,6 @@ def test_a_category_in_no_level_is_opened_by_no_marketing_purpose(house):
 def test_agreement_to_a_category_ends_with_its_own_term(house):
     person = house.newcomer("probe", {})
     told = {"notice": "personalise@1", "method": "button", "proof": "form:1", "level": 2}
-    from datetime import datetime
-
-    from troth.terms import instant
-
     at = instant(datetime.fromisoformat(days_ago(725)))
     house.say(person, "given", "personalise", (), categories=("identity.name",),
               occurred_at=at, **told)  # fmt: skip
@@ -84,4 +75,3 @@ def test_agreement_to_a_category_ends_with_its_own_term(house):
         held = house.desk.house(view)
         later = instant(NOW) + 10 * 86_400_000_000
     assert consent.agreed_categories(house.record(person), held, later) == frozenset()
-    assert Action.SEND and UseRequest

@@ -6,9 +6,8 @@ not reach. Later work adds the measured promises of the trust page; their storie
 
 from datetime import timedelta
 
-from marula import BLANK, MARKETER, NOW, cast_members, days_ago
+from marula import BLANK, NOW, cast_members, days_ago
 
-from troth import app
 from troth.adapters.smtp import HandoverJournal
 from troth.capabilities import outreach
 
@@ -84,5 +83,3 @@ def test_what_may_have_left_counts_against_how_often_a_person_is_written_to(hous
     house.at(NOW + timedelta(minutes=11))
     house.hand_over()
     assert len(house.record(person).sends["email"]) == 1
-    assert MARKETER
-    assert app.real_seconds() > 0

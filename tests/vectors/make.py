@@ -65,8 +65,14 @@ EXAMPLES: dict[str, events.Payload] = {
         events.SuppressionAdded("unsubscribe", "channel", "portal", "email", None, None),
         events.SuppressionLifted("unsubscribe", "channel", "portal", "email"),
         events.UsePermitted(
-            "offers", "send", ("identity.name",), "consent", HASH, HASH,
-            "2026-11-24T09:00:00Z", "email",
+            "offers",
+            "send",
+            ("identity.name",),
+            "consent",
+            HASH,
+            HASH,
+            "2026-11-24T09:00:00Z",
+            "email",
         ),
         events.UseRefused("offers", "send", REASONS, HASH, HASH, "email", "winback", "c1"),
         events.MessageBooked(
@@ -93,9 +99,7 @@ EXAMPLES: dict[str, events.Payload] = {
         events.PersonUnmerged(cast.WITHDREW.hex(), "two people"),
         events.ProcessingRestricted(True, 'disputed \u00e9\u4e2d\U0001f512 "\\\n\x01'),
         events.PersonErasing("r1", True),
-        events.RetentionApplied(
-            ("birth.year",), ("purchases/2024Q1",), "ZA-20", ("interests",)
-        ),
+        events.RetentionApplied(("birth.year",), ("purchases/2024Q1",), "ZA-20", ("interests",)),
         events.SetProcessed(
             "preview", HASH, 4_242, {"allowed": 3, "withdrawn": 1}, HASH, "offers", "winback"
         ),

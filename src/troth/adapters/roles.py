@@ -1,4 +1,4 @@
-"""The first staff policy: roles by name, each with the purposes, actions and categories it may use."""
+"""The first staff policy: roles by name, each with its purposes, actions and categories."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -31,7 +31,7 @@ class FixedClock:
 
 
 class SystemRandomness:
-    """The operating system's random source; never pooled, so no fork or thread sees a byte twice."""
+    """The operating system's random source; never pooled: no fork or thread sees a byte twice."""
 
     def take(self, count: int) -> bytes:
         """Return `count` fresh bytes."""

@@ -1,4 +1,4 @@
-"""`witness/`: what must survive the loss of the record: restriction journal and last signed size."""
+"""`witness/`: what must survive the loss of the record: journal and last signed size."""
 
 import errno
 import fcntl

@@ -196,7 +196,9 @@ def _missing(desk: Desk, view: View, due: Due, known: _Known) -> list[restrictio
     except Shredded:
         return []
     found = _lines(desk, view, due.person, said, body.seq)
-    return [each for each in found if _name({"act": each[0], "seq": each[2], **each[1]}) not in known]
+    return [
+        each for each in found if _name({"act": each[0], "seq": each[2], **each[1]}) not in known
+    ]
 
 
 def _lines(
@@ -209,7 +211,8 @@ def _lines(
             for gathered in view.gather([person], channel)
             if gathered.contact
             for block in gathered.blocks
-            if (block.reason, block.scope, block.value) == (said.reason, said.scope, said.value or "")
+            if (block.reason, block.scope, block.value)
+            == (said.reason, said.scope, said.value or "")
         ]
     line = restrictions.line(person, said, seq)
     if line is not None and line[0] == restrictions.ERASURE:
@@ -278,9 +281,7 @@ def _planned(desk: Desk, view: View, page: Sequence[Gathered]) -> list[Planned]:
     return [
         Planned(
             person,
-            tuple(
-                retention.plan(record, _held(desk, rows), house, view.now, since)
-            ),
+            tuple(retention.plan(record, _held(desk, rows), house, view.now, since)),
         )
         for person, rows in sealed.items()
         for record in (joined[keepers[person]],)

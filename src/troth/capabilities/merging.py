@@ -39,7 +39,9 @@ def merge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Actor
         with desk.store.look() as view:
             mine, theirs = _pair(view, keep, other)
             if mine.record.alias or theirs.record.alias:
-                raise Conflict("one of the two is merged into another id", "name the id that stays")
+                raise Conflict(
+                    "one of the two is merged into another id", "name the id that stays"
+                )
             blocks = _blocks(view, keep, other)
             said = events.PersonMerged(other.hex(), keeps=True, reason=reason, blocks=blocks)
             back = events.PersonMerged(keep.hex(), keeps=False, reason=reason)
@@ -160,6 +162,7 @@ def _without(chain: Sequence[Recorded], other: PersonId) -> list[Recorded]:
     places = [
         i
         for i, r in enumerate(chain)
-        if isinstance(r.event.payload, events.PersonMerged) and r.event.payload.other == other.hex()
+        if isinstance(r.event.payload, events.PersonMerged)
+        and r.event.payload.other == other.hex()
     ]
     return [*chain[: places[-1]], *chain[places[-1] + 1 :]] if places else list(chain)

@@ -1,4 +1,4 @@
-"""What a use case is handed: the record, the vault, the scribe, the gate's house. One per workspace."""
+"""What a use case is handed: record, vault, scribe, the gate's house. One per workspace."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ INDEX = "people.index"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The parts every use case needs, chosen by `app` and passed down; holds no state of its own.
+    """The parts every use case needs, chosen by `app` and passed down; keeps nothing itself.
 
     Attributes:
         workspace: 16-byte id of the workspace.

@@ -6,7 +6,7 @@ strings in NFC, times in whole UTC seconds with `Z`. Reading decodes, validates 
 count; nobody re-encodes them, and old versions are read for ever.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -64,15 +64,18 @@ def _clean(value: Any) -> Any:  # noqa: ANN401, PLR0911 - one arm per JSON kind
     if isinstance(value, Mapping):
         return {_key(k): _clean(v) for k, v in value.items() if v is not None}
     if isinstance(value, (tuple, list)):
-        kinds = set(map(type, value))
-        if kinds <= {str} and all(map(str.isascii, value)):
-            return value
-        if kinds == {int} and min(value) > -MAX_INT and max(value) < MAX_INT:
-            return value
-        return [_clean(v) for v in value]
+        return value if _is_plain(value) else [_clean(v) for v in value]
     if isinstance(value, frozenset):
         return sorted(_clean(v) for v in value)
     raise InvalidInput(f"{type(value).__name__} has no canonical spelling")
+
+
+def _is_plain(values: Sequence[Any]) -> bool:
+    """Say whether a long list is canonical as it is, without walking it in Python."""
+    kinds = set(map(type, values))
+    if kinds <= {str}:
+        return all(map(str.isascii, values))
+    return kinds == {int} and min(values) > -MAX_INT and max(values) < MAX_INT
 
 
 def _key(key: Any) -> str:  # noqa: ANN401

@@ -1,7 +1,7 @@
 """The house as published: drafts' bytes in, the values decisions rest on out.
 
 Published names: `house` (troth.toml), `purpose:NAME`, `regime:NAME`, `calendar:NAME`,
-`notice:NAME@VERSION`, `registry:REGIME`, `waiver:REGIME`. Only published bytes count, never a file.
+`notice:NAME@VERSION`, `registry:REGIME`, `waiver:REGIME`. Only published bytes count.
 """
 
 import tomllib

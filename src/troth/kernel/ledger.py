@@ -1,8 +1,8 @@
 """The append-only Merkle tree in tiles (C2SP tlog-tiles over RFC 6962), its proofs and its notes.
 
-Pure: stores hand in tiles and take tiles back. A tile of level `l` holds up to 256 hashes, each the
-root of 256^l leaves; partial tiles are never hashed upward. `Edge` is the ragged right side: all an
-append needs to know, about log256(size) partial tiles.
+Pure: stores hand in tiles and take tiles back. A tile of level `l` holds up to 256 hashes, each
+the root of 256^l leaves; partial tiles are never hashed upward. `Edge` is the ragged right side:
+all an append needs to know, about log256(size) partial tiles.
 """
 
 import hashlib

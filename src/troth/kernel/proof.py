@@ -5,8 +5,9 @@ Every function here returns nothing (or the value read) when the proof holds, an
 `InvalidInput` when the question is malformed, `EvidenceBroken` when the evidence is. Nothing of a
 receipt's content is looked at before its proof holds.
 
-Sources: RFC 6962 section 2, RFC 9162 section 2.1.3, c2sp.org/signed-note, c2sp.org/tlog-checkpoint,
-c2sp.org/tlog-cosignature, c2sp.org/tlog-policy, c2sp.org/tlog-proof@v1.
+Sources: RFC 6962 section 2, RFC 9162 section 2.1.3, c2sp.org/signed-note,
+c2sp.org/tlog-checkpoint, c2sp.org/tlog-cosignature, c2sp.org/tlog-policy,
+c2sp.org/tlog-proof@v1.
 """
 
 import base64

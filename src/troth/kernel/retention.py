@@ -85,13 +85,12 @@ def plan(
     rule = rule_of(record, house, at)
     if not record.relations:
         record = replace(record, relations=(Relation("inquiry", since),))
-    ends = {each.field: _longest(record, each, house, at) for each in held}
-    last = max((end for end in ends.values() if end is not None), default=(Instant(0), ""))
-    return [
-        _row(each.field, found if found is not None else (last[0], ""), record, rule, at)
-        for each in held
-        for found in (ends[each.field],)
-    ]
+    last = max((_last(record, p, house, at) for p in house.purposes.values()), default=Instant(0))
+    rows = []
+    for each in held:
+        found = _longest(record, each, house, at)
+        rows.append(_row(each.field, found or (last, ""), record, rule, at))
+    return rows
 
 
 def rule_of(record: PersonRecord, house: House, at: Instant) -> str:
@@ -140,11 +139,19 @@ def _reach(purpose: Purpose, held: Held) -> int | None:
     return max(reaches, default=None)
 
 
+def _last(record: PersonRecord, purpose: Purpose, house: House, at: Instant) -> Instant:
+    """Return until when a purpose may use anything of the person."""
+    return max(_grounds(record, purpose, house, at), default=Instant(0))
+
+
 def _until(
     record: PersonRecord, purpose: Purpose, held: Held, house: House, at: Instant
 ) -> Instant:
-    ground = max(_grounds(record, purpose, held, house, at), default=Instant(0))
-    if "/" not in held.field or at >= ground:
+    by_consent = purpose.kind is PurposeKind.PERSONALISE
+    if by_consent and not _agreed(record, held, house, at):
+        return Instant(0)
+    ground = _last(record, purpose, house, at)
+    if "/" not in held.field:
         return ground
     days = _reach(purpose, held) or 0
     return min(ground, Instant(quarter_end(held.field) + days * DAY))
@@ -168,19 +175,16 @@ def quarter_end(scope: str) -> Instant:
 
 
 def _grounds(
-    record: PersonRecord, purpose: Purpose, held: Held, house: House, at: Instant
+    record: PersonRecord, purpose: Purpose, house: House, at: Instant
 ) -> Iterable[Instant]:
-    """Yield the ends of every ground on which a purpose may still use this."""
+    """Yield the ends of every ground that stands for a purpose."""
     if purpose.kind in _BY_RELATION:
         yield from _relations(record, purpose)
         return
     found = [_standing(record, purpose, name, house, at) for name in ("", *purpose.channels)]
-    denied = all(status in DENYING for status, _ in found[1:] or found)
-    if purpose.kind is PurposeKind.PERSONALISE:
-        yield from (end for _, end in found if end and _agreed(record, held, house, at))
-        return
     yield from (end for _, end in found if end)
-    if not denied:
+    denied = all(status in DENYING for status, _ in found[1:] or found)
+    if purpose.kind is not PurposeKind.PERSONALISE and not denied:
         yield from _relations(record, purpose)
 
 

@@ -1,4 +1,4 @@
-"""The record in one SQLite file: WAL, FULL, secure_delete; who books sequences in the same commit."""
+"""The record in one SQLite file: WAL, FULL, secure_delete; who books also sequences."""
 
 import sqlite3
 import threading
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from troth.adapters.sqlite import schema
-from troth.adapters.sqlite.view import SqliteView, marks, record_decoder, record_encoder
+from troth.adapters.sqlite.view import MANY, SqliteView, marks, record_decoder, record_encoder
 from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound, Unavailable
 from troth.kernel import ledger, proof
 from troth.ports import Clock, Projections
@@ -207,15 +207,10 @@ class SqliteTransaction(SqliteView):
         out: dict[bytes, tuple[int, Head]] = {}
         for start in range(0, len(people), 500):
             part = people[start : start + 500]
-            sql = (
-                "SELECT p.psid, p.id, p.n, p.c, f.data FROM person p"  # noqa: S608 - question marks only
-                " LEFT JOIN fact f ON f.person = p.id"
-                f" WHERE p.psid IN ({marks(len(part))})"
-            )
-            for psid, number, n, c, facts in self._con.execute(sql, part):
+            sql = f"SELECT psid, id, n, c FROM person WHERE psid IN ({marks(len(part))})"  # noqa: S608 - question marks only
+            for psid, number, n, c in self._con.execute(sql, part):
                 out[psid] = (number, Head(n, c))
                 self._numbers[psid] = number
-                self._facts[psid] = facts
         return out
 
     def _local(self, person: PersonId) -> int:
@@ -302,11 +297,22 @@ class SqliteTransaction(SqliteView):
         known = self._folded.get(person)
         if known is not None:
             return known
-        if person in self._facts:
-            facts = self._facts[person]
-            return record_decoder.decode(facts) if facts else NO_RECORD
-        found = super().gather([person], None)
-        return found[0].record if found else NO_RECORD
+        if person not in self._facts:
+            self._read_facts(person)
+        facts = self._facts[person]
+        return record_decoder.decode(facts) if facts else NO_RECORD
+
+    def _read_facts(self, person: PersonId) -> None:
+        """Read the facts of this person together with everybody's whose chain this write moves."""
+        wanted = [p for p in {person: None, **self._numbers} if p not in self._facts]
+        for start in range(0, len(wanted), MANY):
+            part = wanted[start : start + MANY]
+            sql = (
+                "SELECT p.psid, f.data FROM person p JOIN fact f ON f.person = p.id"  # noqa: S608 - question marks only
+                f" WHERE p.psid IN ({marks(len(part))})"
+            )
+            self._facts |= dict.fromkeys(map(PersonId, part))
+            self._facts |= dict(self._con.execute(sql, part))
 
     def gather(self, people: Sequence[PersonId], channel: Channel | None) -> list[Gathered]:
         """Return what is known of these people, with what this write changed."""
@@ -315,14 +321,12 @@ class SqliteTransaction(SqliteView):
 
     def _write_folded(self) -> None:
         if self._folded:
-            self._facts.clear()
+            written = {p: record_encoder.encode(record) for p, record in self._folded.items()}
             self._con.executemany(
                 "INSERT OR REPLACE INTO fact VALUES (?, ?)",
-                [
-                    (self._numbers[person], record_encoder.encode(record))
-                    for person, record in self._folded.items()
-                ],
+                [(self._numbers[person], facts) for person, facts in written.items()],
             )
+            self._facts |= written
             self._folded = {}
 
     def put_contact(self, person: PersonId, contact: ContactPoint) -> None:

@@ -1,4 +1,4 @@
-"""The record's tables, as forward-only numbered steps. An event, once written, is never rewritten."""
+"""The record's tables, as forward-only numbered steps; a written event is never rewritten."""
 
 import sqlite3
 import time

@@ -102,7 +102,8 @@ class SqliteView:
     def people(self, after: PersonId | None, limit: int) -> list[PersonId]:
         """Page through everybody."""
         sql = (
-            "SELECT psid FROM person WHERE id > coalesce((SELECT id FROM person WHERE psid = ?), 0)"
+            "SELECT psid FROM person"
+            " WHERE id > coalesce((SELECT id FROM person WHERE psid = ?), 0)"
             " ORDER BY id LIMIT ?"
         )
         return [PersonId(row[0]) for row in self._con.execute(sql, (after, limit))]

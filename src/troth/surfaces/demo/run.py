@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from troth import app
-from troth.capabilities import insight, outreach, preferences, rights
+from troth.capabilities import custody, insight, outreach, preferences, rights
 from troth.errors import Conflict, EvidenceBroken
 from troth.kernel import audience, events, gate, proof
 from troth.kernel.calendars import parse_calendar
+from troth.kernel.events import canonical
 from troth.ports import LocalInbox, PathLike
 from troth.surfaces.demo import clock
 from troth.surfaces.demo.material import Material, write_material
@@ -106,6 +107,8 @@ def _clear(folder: Path) -> None:
 
 def _job(ws: app.Workspace, material: Material, laps: _Laps, now: datetime) -> dict[str, Any]:
     names, sensitive = _products(material.paths["products"])
+    items = {"items": canonical(names), "items.sensitive": canonical({"items": sensitive})}
+    custody.apply(ws.desk, items)
     laps.begin("import customers")
     customers = app.import_file(ws, "customers", material.paths["customers"])
     laps.begin("import consents, suppressions and the opt-out registry")
@@ -205,8 +208,7 @@ def _permitted(
 
 def _addresses(ws: app.Workspace, people: list[PersonId]) -> list[str]:
     with ws.store.look() as view:
-        sups = [g.contact.sup.hex() for g in view.gather(people, Channel.EMAIL) if g.contact]
-    return sups
+        return [g.contact.sup.hex() for g in view.gather(people, Channel.EMAIL) if g.contact]
 
 
 def _by_outside_id(ws: app.Workspace, folder: Path, people: list[PersonId]) -> list[PersonId]:
