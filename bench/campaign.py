@@ -62,7 +62,8 @@ SHORT = """<mjml lang="en"><mj-body><mj-section><mj-column><mj-text font-family=
 <p>No hurry and no countdown. The door is open, and the bread comes out at seven.</p>
 {{#interests}}<p>{{interest_line}}</p>{{/interests}}
 {{#recent}}<h2>What you came for lately</h2>
-{{#favourites}}<p><b>{{favourites.title}}</b><br />{{favourites.note}}</p>{{/favourites}}{{/recent}}
+{{#favourites}}<p><b>{{favourites.title}}</b><br />{{favourites.note}}</p>{{/favourites}}
+{{/recent}}
 {{#year}}<h2>Your year with us</h2><p>{{year_line}}</p>{{/year}}
 {{#alike}}<h2>People who shop like you</h2><p>{{alike_line}}</p>{{/alike}}
 <h2>On the shelf for everybody</h2><p><b>Seed loaf</b>, baked before you wake.</p>
@@ -164,7 +165,7 @@ def make(folder, count):
     app.import_file(ws, "registry", registry)
     ws.close()
     ws = app.open(folder, at=instant(NOW))
-    ws.store._clock = Ticking()
+    ws.store._clock = Ticking()  # noqa: SLF001 - the decisions need daylight, the bench a clock
     with ws.store.look() as view:
         found = [ws.desk.find(view, f"c{n}") for n in range(count)]
     assert all(found)
@@ -203,7 +204,7 @@ class Kept:
 
 
 def send(ws, people, name, port, template="winback"):
-    """Run one campaign to its end; return seconds of booking and of hand-over, and the messages."""
+    """Run one campaign to its end; return seconds of booking and of hand-over, and messages."""
     campaign = campaign_of(ws, name, template)
     with timed() as booking:
         renderer = app.renderer(ws, campaign, shelf())
@@ -269,7 +270,7 @@ WATCHED = (
 
 
 def primitives(ws, rounds=300):
-    """Return CPU seconds of one raw RSA-2048 and one raw Ed25519 signature: nobody signs faster."""
+    """Return CPU seconds of one raw RSA-2048 and one Ed25519 signature: nobody is faster."""
     ed, rsa = app.signers(ws)
     with timed() as spent:
         for _ in range(rounds):

@@ -14,6 +14,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness import load as load_average
+from harness import row
+
 import troth
 from troth.kernel import consent, gate
 from troth.kernel.facts import Facts, House
@@ -47,6 +50,7 @@ DATA = Path(troth.__file__).parent / "data"
 AT = instant(datetime(2026, 11, 23, 8, 0, tzinfo=UTC))
 PAST = Instant(AT - 40 * DAY)
 ROUNDS = 5
+BAR = 150_000
 
 
 def build_house():
@@ -181,6 +185,15 @@ def main(count):
         "ruleset": house.ruleset.label,
     }
     print(json.dumps({"bench": "gate", "environment": where, "rows": rows}, indent=1))
+    print(f"load at the end {load_average()}")
+    for each in rows:
+        row(
+            f"gate, {each['case']}",
+            each["decisions_per_s"],
+            peer=each["plain_rules_per_s"],
+            bar=BAR,
+            unit="decisions per CPU-second",
+        )
 
 
 if __name__ == "__main__":

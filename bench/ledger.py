@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cryptography
 import pymerkle
+from harness import row
 
 from troth.adapters.sqlite import SqliteStore, keys
 from troth.adapters.sqlite.keys import FileKeyStore
@@ -66,6 +67,7 @@ def tree(count):
         peer.get_root()
     theirs = say(f"tree: pymerkle {pymerkle.__version__} InmemoryTree", part, timer)
     print(f"{'':<58}{ours / theirs:>10.1f} x pymerkle")
+    return ours, theirs
 
 
 def fsyncs(folder, rounds=100):
@@ -110,7 +112,7 @@ def payload(i):
     )  # fmt: skip
 
 
-def book_batches(store, scribe, people, count, batch, made=payload):  # noqa: PLR0913, PLR0917
+def book_batches(store, scribe, people, count, batch, made=payload):  # noqa: PLR0913
     for start in range(0, count, batch):
         with store.look() as view:
             part = [people[(start + i) % len(people)] for i in range(batch)]
@@ -138,7 +140,7 @@ def whole_path(folder, count, batch):
     with timed() as timer:
         book_batches(store, scribe, people, count, batch)
     size = sum(p.stat().st_size for p in folder.glob("record.db*"))
-    say(
+    rate = say(
         f"whole path: JSON, sealed body, head, tiles, FULL, batch {batch:,}",
         count,
         timer,
@@ -148,6 +150,7 @@ def whole_path(folder, count, batch):
         assert view.log.size == count + len(people)
         print(f"{'':<58}{size / view.log.size:>10,.0f} B on disk an event")
     store.close()
+    return rate
 
 
 def main():
@@ -160,11 +163,19 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         fsyncs(folder)
-        tree(max(count, 200_000))
-        for batch in (500, 1_000):
-            raw_sqlite(folder, count, batch)
-            whole_path(folder / f"house{batch}", count, batch)
+        leaves = tree(max(count, 200_000))
+        paths = {
+            batch: (
+                raw_sqlite(folder, count, batch),
+                whole_path(folder / f"house{batch}", count, batch),
+            )
+            for batch in (500, 1_000)
+        }
     print(f"load at the end {os.getloadavg()[0]:.2f}")
+    row("ledger, tree", leaves[0], peer=leaves[1], bar=TREE_BAR, unit="leaves per CPU-second")
+    for batch, (plain, ours) in paths.items():
+        name = f"ledger, whole path, batch {batch:,}, peer keeps no evidence"
+        row(name, ours, peer=plain, bar=PATH_BAR, unit="events per CPU-second")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from harness import row
 
 from troth.adapters.reach import PersonRow, PurchaseColumns, Reach, ReachWriter
 from troth.kernel.audience import Known, parse_audience
@@ -28,6 +29,7 @@ from troth.terms import DAY, Instant
 TODAY = 20_000
 AT = Instant(TODAY * DAY)
 RUNS = 5
+REBUILD_BAR, TIMES_FASTER = 60, 4
 BATCH = 10_000
 GROUPS = [f"group {n}" for n in range(40)]
 PLACES = ["ZA", "DE", "NL", "FR", ""]
@@ -181,7 +183,9 @@ def bench_rebuild(count, each, folder):
         f"rebuild, {count:,} people x {each} purchases: {seconds:.1f} s, of which making the rows "
         f"{made_alone:.1f} s; {made.rows:,} rows entered, {size:.0f} MiB"
     )
-    print(f"  scaled to 1,000,000 people: {seconds * 1_000_000 / count:.1f} s (bar 60 s)")
+    scaled = seconds * 1_000_000 / count
+    print(f"  scaled to 1,000,000 people: {scaled:.1f} s (bar 60 s)")
+    return [("reach, rebuild, 1,000,000 people x 30", scaled, None, REBUILD_BAR)]
 
 
 def bench_audience(count, each, folder):
@@ -210,6 +214,11 @@ def bench_audience(count, each, folder):
     show("count without 1 % handed in", without)
     profiles = repeated(lambda: sum(1 for _ in reach.reasons_profile(audience, AT)))
     show(f"{profiles[4]:,} profiles", profiles)
+    size = f"{made.people:,} people, peer SQLite"
+    return [
+        (f"reach, count of {size}", ours[0], theirs[0], theirs[0] / TIMES_FASTER),
+        (f"reach, ids of {size}", listed[0], listed_peer[0], listed_peer[0] / TIMES_FASTER),
+    ]
 
 
 def environment():
@@ -228,10 +237,12 @@ def main():
     full = parser.parse_args().full
     environment()
     with tempfile.TemporaryDirectory() as folder:
-        bench_rebuild(1_000_000 if full else 100_000, 30, Path(folder))
+        rows = bench_rebuild(1_000_000 if full else 100_000, 30, Path(folder))
     with tempfile.TemporaryDirectory() as folder:
-        bench_audience(10_000_000 if full else 1_000_000, 2, Path(folder))
+        rows += bench_audience(10_000_000 if full else 1_000_000, 2, Path(folder))
     environment()
+    for name, ours, peer, bar in rows:
+        row(name, ours, peer=peer, bar=bar, unit="s", less_is_better=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "stories"))
+sys.path.append(str(Path(__file__).parent.parent / "stories"))
 
 import marula
 

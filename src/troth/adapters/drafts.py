@@ -58,6 +58,7 @@ def _notice(path: Path) -> dict[str, bytes]:
             "material": bool(version.get("material", False)),
             "language": head.get("language", "en"),
             "title": head.get("title", name),
+            "purposes": head.get("purposes", []),
             "text": body if file is None else _earlier(path, file),
         }
         out[f"notice:{name}@{number}"] = canonical(draft)

@@ -1,4 +1,4 @@
-"""Outreach: preview an audience, book personalised messages, hand them over; one door to all sends.
+"""Outreach: preview an audience, book personalised messages, hand them over: one door.
 
 Look, decide, book, act. Nobody is mailed without a permit of this very moment: candidates are only
 narrowed to, decided one by one before a message is rendered, and decided again before it is handed
@@ -16,8 +16,8 @@ import msgspec
 from troth import crypto
 from troth.engines import mail, ranking
 from troth.errors import Conflict, InvalidInput
-from troth.kernel import consent, events, gate, ledger, vault
-from troth.kernel.desk import SYSTEM, Desk, put_pointer
+from troth.kernel import consent, events, gate, ledger
+from troth.kernel.desk import Desk, put_pointer
 from troth.kernel.facts import Facts, House
 from troth.kernel.vault import Chunk, Shredded
 from troth.ports import HandoverLog, MailTransport, Transaction, View
@@ -136,7 +136,7 @@ class Judged:
     level: int
 
 
-def judge(  # noqa: PLR0913, PLR0917 - a batch, and what was written to it
+def judge(  # noqa: PLR0913 - a batch, and what was written to it
     desk: Desk,
     view: View,
     campaign: Campaign,
@@ -248,7 +248,7 @@ _BASIS = {
 }
 
 
-def compose(
+def compose(  # noqa: PLR0913 - a permit and what it opens
     desk: Desk,
     view: View,
     permit: gate.Permit,
@@ -365,8 +365,9 @@ def _times(count: int) -> str:
 
 
 _MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 def _month(at: int) -> str:
@@ -506,7 +507,10 @@ def book(
     for start in range(0, len(people), BATCH):
         left: Sequence[PersonId] = people[start : start + BATCH]
         while left:
-            left = _book_batch(renderer, left, actor, real_seconds(), totals)
+            try:
+                left = _book_batch(renderer, left, actor, real_seconds(), totals)
+            except Conflict:  # something was published meanwhile: decide again under it
+                continue
         progress(min(start + BATCH, len(people)))
     return totals
 
@@ -563,10 +567,7 @@ def _book_batch(
             tx.enqueue(kind, rendered.ref, _job_payload(campaign, rendered), person)
             token = _token(campaign, rendered, now)
             put_pointer(tx, person, TOKENS, _token_key(desk, rendered.token), token)
-        for j in told:
-            person = j.gathered.person
-            if person not in moved:
-                put_pointer(tx, person, _DONE, _done_key(campaign, person), b"1")
+            put_pointer(tx, person, _DONE, _done_key(campaign, person), b"1")
     _count(told, moved, totals)
     return list(moved)
 
@@ -732,7 +733,7 @@ class Courier:
         self._house_head = NO_HEAD
 
     def recover(self, journal: Mapping[str, Outcome], totals: Handed) -> None:
-        """Book what a killed worker had begun; a start without a reply is unknown, never resent."""
+        """Book what a killed worker began; a start without a reply is unknown, never resent."""
         with self._desk.store.look() as view:
             open_jobs = view.jobs(job_kind(self._campaign.name), "leased")
         if not open_jobs or not journal:
@@ -817,7 +818,7 @@ class Courier:
         return Outgoing(ref, sender, to[f"contact.{self._campaign.channel}"], data)
 
     def _may_go(self, ref: str) -> bool:
-        """Ask again, right before the envelope and before the body, if anything was recorded since.
+        """Ask again, before the envelope and before the body, if anything was recorded since.
 
         Every call is a look of its own; the permit at hand serves only while that look shows
         everything it rests on just as it was.

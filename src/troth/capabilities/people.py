@@ -265,7 +265,7 @@ class _Pending:
         return {scope: self.chosen(chosen) for scope, chosen in places.items()}
 
 
-def import_events(
+def import_events(  # noqa: PLR0913 - a file and how to read it
     desk: Desk,
     batches: Iterable[Batch[EventColumns]],
     digest: bytes,

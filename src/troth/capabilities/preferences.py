@@ -24,7 +24,7 @@ from troth.errors import InvalidInput, NotFound
 from troth.kernel import consent, events, restrictions
 from troth.kernel.desk import SYSTEM, Desk, put_pointer
 from troth.kernel.facts import House
-from troth.kernel.house import notice_labels
+from troth.kernel.house import notices_by_purpose
 from troth.kernel.vault import lp
 from troth.ports import Transaction, View
 from troth.terms import (
@@ -121,7 +121,7 @@ def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) ->
 
 
 def _lifted(choice: Choice, blocks: Sequence[Block]) -> list[Block]:
-    """Only the person's own proven grant lifts an unsubscribe or objection, on its purpose alone."""
+    """Only the person's own proven grant lifts an unsubscribe or objection, on its purpose."""
     if choice.status not in GRANTING or choice.given_by != "self":
         return []
     return [
@@ -160,7 +160,9 @@ def _payload(choice: Choice, house: House, view: View) -> events.ConsentAct:
 
 def _require_proof(choice: Choice, view: View) -> None:
     row = {"notice": choice.notice, "time": "now", "method": choice.method, "proof": choice.proof}
-    missing = consent.missing_proof(row, notice_labels(view.published_all("notice:")))
+    missing = consent.missing_proof(
+        row, notices_by_purpose(view.published_all("notice:")).get(choice.purpose, ())
+    )
     if missing:
         raise InvalidInput(f"a consent needs its {', '.join(missing)}", "nothing was recorded")
 
@@ -205,7 +207,7 @@ def _take_consents(
     acts: dict[PersonId, list[tuple[ConsentRow, events.ConsentAct]]] = {}
     with desk.store.look() as view:
         house = desk.house(view)
-        notices = notice_labels(view.published_all("notice:"))
+        notices = notices_by_purpose(view.published_all("notice:"))
         for row in batch.rows:
             person = desk.find(view, row.external_id)
             if person is None:
@@ -278,7 +280,7 @@ def _restrictions(prepared: Sequence[Prepared], start: int) -> list[restrictions
 def _read_act(
     row: ConsentRow,
     house: House,
-    notices: frozenset[str],
+    notices: Mapping[str, frozenset[str]],
     now: Instant,
     report: ImportReport,
 ) -> events.ConsentAct | None:
@@ -299,7 +301,7 @@ def _read_act(
             "method": row.method,
             "proof": row.proof,
         }
-        missing = consent.missing_proof(told, notices)
+        missing = consent.missing_proof(told, notices.get(row.purpose, frozenset()))
         if missing:
             status = ConsentStatus.IMPORTED
             report.outcomes["unproven"] += 1
@@ -330,7 +332,7 @@ def _read_act(
     )
 
 
-def suppress(
+def suppress(  # noqa: PLR0913 - an address, its block and where it comes from
     desk: Desk, channel: Channel, text: str, block: Block, source: str, actor: Actor = SYSTEM
 ) -> int:
     """Put an address on the suppression list; return how many known people hold it.
@@ -414,7 +416,7 @@ def import_suppressions(
     return report
 
 
-def apply_registry(
+def apply_registry(  # noqa: PLR0913 - a file and where it applies
     desk: Desk,
     registry: str,
     file: RegistryFile,
@@ -426,9 +428,10 @@ def apply_registry(
 
     Who left the registry since the last file is free of its block again: the registry is its own
     source. Addresses that arrive later meet the kept MACs. A file without date, or of a scheme not
-    known here, is published as unusable: marketing under this registry stays refused, with the remedy.
+    known here, is published as unusable: marketing under this registry stays refused.
 
     Args:
+        desk: The workspace.
         registry: Its name, such as ZA.
         file: What the file says of itself.
         batches: The hashes.
@@ -495,7 +498,7 @@ def _list_one(desk: Desk, key: bytes, *, listed: bool) -> int:
         return len(people)
 
 
-def waive_registry(
+def waive_registry(  # noqa: PLR0913 - a decision has an author, a reason and two ends
     desk: Desk, registry: str, officer: Actor, reason: str, since: Instant, until: Instant
 ) -> None:
     """Record an officer's dated decision to go on with a stale registry file; ends by itself.

@@ -40,7 +40,7 @@ SYSTEM = Actor(Role.SYSTEM, "troth")
 ASK_ONCE = "ask_once"
 EXTERNAL = "people.external"
 INDEX = "people.index"
-"""Which rows of own tables lead to a person: key is psid, table's name with its length, row's key."""
+"""Which rows of own tables lead to a person; key: psid, length and name of the table, row key."""
 
 
 @dataclass(frozen=True, slots=True)

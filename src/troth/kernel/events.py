@@ -561,7 +561,7 @@ def _require_times(payload: Payload) -> None:
             from_zulu(text)
 
 
-def encode(
+def encode(  # noqa: PLR0913 - the envelope has six parts
     payload: Payload, *, person: PersonId, n: int, prev: bytes, at: Instant, actor: str
 ) -> bytes:
     """Write an event's canonical bytes.

@@ -14,6 +14,7 @@ from troth.kernel.scribe import Recorded
 from troth.ports import Transaction
 from troth.terms import (
     DENYING,
+    SECOND,
     Act,
     ConsentStatus,
     Instant,
@@ -87,12 +88,15 @@ def _relation(
 
 
 def _outcome(
-    record: PersonRecord, payload: events.MessageOutcome, at: Instant, _n: int
+    record: PersonRecord, payload: events.MessageOutcome, at: Instant, n: int
 ) -> PersonRecord:
-    """Count what left, and what may have left, against the frequency cap."""
+    """Count what left, and what may have left, against the frequency cap.
+
+    Two hand-overs of one second stay two: their numbers tell them apart below the second.
+    """
     if payload.channel is None or payload.state not in ("handed", "unknown"):
         return record
-    return consent.apply_send(record, payload.channel, at)
+    return consent.apply_send(record, payload.channel, Instant(at // SECOND * SECOND + n % SECOND))
 
 
 _STEPS: dict[type[Any], Callable[[PersonRecord, Any, Instant, int], PersonRecord]] = {

@@ -261,7 +261,7 @@ def _waiver(plan: Plan, at: Instant) -> str:
     return ",".join(live)
 
 
-def _mint(  # noqa: PLR0913, PLR0917 - the only place a permit is made
+def _mint(  # noqa: PLR0913 - the only place a permit is made
     request: UseRequest,
     plan: Plan,
     masks: Mapping[str, Mask],

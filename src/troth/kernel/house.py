@@ -144,8 +144,12 @@ def _at(text: str | None) -> Instant:
     return from_zulu(text) if text else Instant(0)
 
 
-def notice_labels(published: Iterable[Published]) -> frozenset[str]:
-    """Return `name@version` of every notice version ever published."""
-    return frozenset(
-        p.name.removeprefix("notice:") for p in published if p.name.startswith("notice:")
-    )
+def notices_by_purpose(published: Iterable[Published]) -> dict[str, frozenset[str]]:
+    """Return per purpose the `name@version` of every notice version that speaks of it."""
+    out: dict[str, set[str]] = {}
+    for draft in published:
+        if draft.name.startswith("notice:"):
+            notice = msgspec.json.decode(draft.data)
+            for purpose in notice["purposes"]:
+                out.setdefault(purpose, set()).add(draft.name.removeprefix("notice:"))
+    return {purpose: frozenset(labels) for purpose, labels in out.items()}

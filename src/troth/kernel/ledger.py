@@ -359,12 +359,10 @@ def verify(stored: Stored, policy: proof.Policy) -> list[Finding]:
     edge = Edge(0, [])
     batch: list[bytes] = []
     tiles: dict[tuple[int, int], bytes] = {}
-    expected = 0
-    for seq, entry in stored.entries:
+    for expected, (seq, entry) in enumerate(stored.entries):
         if seq != expected:
             findings.append(Finding("the numbering has a gap", f"entry {expected}"))
             return findings
-        expected += 1
         findings += check_entry(seq, entry)
         batch.append(entry)
         if len(batch) == 8 * TILE:

@@ -243,6 +243,8 @@ def _capped(
     if not record.sends or plan.cap is None:
         return None
     allowed, days = plan.cap
+    if sum(map(len, record.sends.values())) < allowed:
+        return None
     since = request.at - days * DAY
     sent = sum([since < at <= request.at for sends in record.sends.values() for at in sends])
     return ReasonCode.FREQUENCY_CAP if sent >= allowed else None

@@ -7,6 +7,7 @@ is an objection too (`fact_missing`); an exception becomes `rule_error`. Nothing
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -76,12 +77,12 @@ def what_stands(request: UseRequest, facts: Facts) -> tuple[Found, ...]:
 
     With a channel there is one. Without, as for profiling, any channel of the purpose will do.
     """
-    place = (request.purpose, request.channel)
-    found: tuple[Found, ...] | None = facts.memo.get(place)
-    if found is None:
-        record, at = record_of(facts), request.at
-        scopes = _scopes(facts.house, request)
-        found = facts.memo[place] = tuple([stands(record, where, at) for where in scopes])
+    held: tuple[UseRequest, tuple[Found, ...]] | None = facts.memo.get("stands")
+    if held is not None and held[0] is request:
+        return held[1]
+    record, at = record_of(facts), request.at
+    found = tuple([stands(record, where, at) for where in _scopes(facts.house, request)])
+    facts.memo["stands"] = (request, found)
     return found
 
 
@@ -184,7 +185,7 @@ def customer_exception(
     if not relations:
         return _NO_CONSENT
     purpose, furthest = facts.house.purposes[request.purpose], 0
-    asked = [fact for fact in _EXCEPTION_FACTS if fact[0] in needs]
+    asked = _exception_facts(needs)
     for relation in relations:
         reached = 0
         if relation.at <= request.at:
@@ -198,9 +199,16 @@ def customer_exception(
     return asked[furthest][2] if asked else _NO_CONSENT
 
 
-_EXCEPTION_FACTS: Final[
-    tuple[tuple[str, Callable[[Relation, Purpose, str], bool], ReasonCode], ...]
-] = (
+_ExceptionFact = tuple[str, Callable[[Relation, Purpose, str], bool], ReasonCode]
+
+
+@lru_cache(maxsize=64)
+def _exception_facts(needs: frozenset[str]) -> tuple[_ExceptionFact, ...]:
+    """The facts relations must show, in the order they are asked; once per set of needs."""
+    return tuple(fact for fact in _EXCEPTION_FACTS if fact[0] in needs)
+
+
+_EXCEPTION_FACTS: Final[tuple[_ExceptionFact, ...]] = (
     ("sale", lambda fact, _purpose, _brand: fact.kind == "sale", ReasonCode.NOT_CUSTOMER),
     ("own", lambda fact, _purpose, brand: fact.brand == brand, ReasonCode.NOT_CUSTOMER),
     (
@@ -265,9 +273,13 @@ def _competent_person(
     if not int(params["under_years"]) > 0:
         raise InvalidInput("an age limit lies above 0")
 
-    def competent_person(_request: UseRequest, facts: Facts) -> ReasonCode | None:
+    def competent_person(request: UseRequest, facts: Facts) -> ReasonCode | None:
         record = record_of(facts)
-        return ReasonCode.MINOR if record.age == "minor" and not record.competent else None
+        if record.age != "minor" or record.competent:
+            return None
+        # a minor's own yes never stands (`consent.proven`): one that does is a competent person's
+        agreed = any(status in GRANTING for status, _, _ in what_stands(request, facts))
+        return None if agreed else ReasonCode.MINOR
 
     return competent_person
 

@@ -41,7 +41,7 @@ class Scribe:
         self._staff = vault.keys.secret("staff")
 
     def actor(self, actor: Actor, person: PersonId) -> str:
-        """Name an actor in one person's chain: role and keyed digest, different for each person."""
+        """Name an actor in one person's chain: role and keyed digest, other for each person."""
         digest = crypto.mac(self._staff, lp(person, actor.id.encode()))[:ACTOR_BYTES]
         return f"{actor.role}/{digest.hex()}"
 

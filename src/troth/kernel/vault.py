@@ -165,7 +165,7 @@ class _Entry:
 
 
 class Keyring:
-    """Unwrapped keys of people, cached at most `CACHE_S` seconds and dropped when a fence moves."""
+    """Unwrapped keys, cached at most `CACHE_S` seconds and dropped when a fence moves."""
 
     def __init__(self, workspace: bytes, store: KeyStore, randomness: Randomness) -> None:
         """Serve the keys of one workspace (`workspace`: its 16-byte id)."""
@@ -465,7 +465,7 @@ class Vault:
             raise InvalidInput("the permit is not for sending this message")
         return self._open(permit.person, row, at)
 
-    def seal_chunk(
+    def seal_chunk(  # noqa: PLR0913 - the places a chunk is bound to
         self, person: PersonId, scope: str, number: int, version: int, plain: bytes, at: Instant
     ) -> Sealed:
         """Seal one behaviour chunk under its quarter's key; `scope` is `category/2026Q4`."""
