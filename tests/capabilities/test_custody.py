@@ -139,7 +139,7 @@ def test_l13_a_second_of_disagreement_is_taken_with_the_records_time(house):
 def test_a_draft_that_does_not_read_publishes_nothing_at_all(house):
     with house.ws.store.look() as view:
         version, size = view.house_version, view.log.size
-    with pytest.raises(Exception, match="purposes/offers.toml"):
+    with pytest.raises(Exception, match=r"purposes/offers\.toml"):
         custody.apply(house.desk, {"house": b"", "purpose:offers": b"name = 3"})
     with house.ws.store.look() as view:
         assert (view.house_version, view.log.size) == (version, size)

@@ -100,13 +100,14 @@ def test_a_restriction_and_a_suppression_are_made_good_like_a_withdrawal(house, 
     shared = house.newcomer("two", {}, email="one@post.example")
     stop, mend = unwritable
     stop()
+    done = {
+        "restriction": lambda: rights.restrict(house.desk, person, "disputed", OFFICER),
+        "suppression": lambda: preferences.suppress(
+            house.desk, Channel.EMAIL, "one@post.example", Block("objection"), "letter"
+        ),
+    }
     with pytest.raises(Unavailable):
-        if what == "restriction":
-            rights.restrict(house.desk, person, "disputed", OFFICER)
-        else:
-            preferences.suppress(
-                house.desk, Channel.EMAIL, "one@post.example", Block("objection"), "letter"
-            )
+        done[what]()
     mend()
     count = len(lines(house, "act"))
     house.ws.follow()

@@ -123,6 +123,17 @@ def test_a_stop_by_an_old_mail_to_the_merged_id_still_binds_the_one_that_stays(h
     assert refolded(house, one, two) == house.record(one)
 
 
+def test_a_lower_level_chosen_under_the_merged_id_binds_and_a_higher_one_does_not(house):
+    one, two = both(house)
+    house.say(one, "withdrawn", "personalise", ("*",), level=3)
+    join(house, one, two)
+    house.say(two, "withdrawn", "personalise", ("*",), level=5)
+    assert house.record(one).level == 3
+    house.say(two, "withdrawn", "personalise", ("*",), level=1)
+    assert house.record(one).level == 1
+    assert refolded(house, one, two) == house.record(one)
+
+
 def test_a_yes_recorded_under_the_merged_id_opens_nothing(house):
     one, two = house.newcomer("one"), house.newcomer("two")
     join(house, one, two)

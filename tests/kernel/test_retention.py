@@ -25,6 +25,7 @@ from troth.terms import (
 )
 
 NOW = from_zulu("2026-11-20T08:00:00Z")
+LONG_AGO = Instant(0)
 EMAIL = frozenset({Channel.EMAIL})
 WEEK13 = frozenset({"identity.name", "purchases.13w"})
 
@@ -66,7 +67,7 @@ def known(record, days, kind="sale", until=0):
     return replace(record, relations=(relation,))
 
 
-def rows(record, held=HELD, house=HOUSE, at=NOW, since=Instant(0)):
+def rows(record, held=HELD, house=HOUSE, at=NOW, since=LONG_AGO):
     return {row.field: row for row in plan(record, held, house, at, since)}
 
 
@@ -102,6 +103,22 @@ def test_purchases_are_kept_no_longer_than_the_longest_reach_of_a_purpose_that_m
     assert found["purchases/2025Q3"].until == end + 364 * DAY
     before = plan(person, HELD, HOUSE, Instant(end + 364 * DAY - 1), Instant(0))
     assert next(r for r in before if r.field == "purchases/2025Q3").action == "keep"
+
+
+def test_a_marketing_yes_keeps_no_purchases_the_person_let_no_level_open():
+    wide = replace(OFFERS, categories=OFFERS.categories | {"purchases.13w"})
+    levels = (
+        frozenset(),
+        frozenset(),
+        frozenset({"interests.declared"}),
+        frozenset({"purchases.13w"}),
+    )
+    house = replace(HOUSE, purposes={**HOUSE.purposes, "offers": wide}, levels=levels, memo={})
+    person = said(NOBODY, "given", 10)
+    assert gone(person, house=house) >= {"purchases/2026Q3", "interests"}
+    opened = said(person, "given", 9, "personalise", (), ("purchases.13w",))
+    row = rows(opened, house=house)["purchases/2026Q3"]
+    assert (row.action, row.until) == ("keep", quarter_end("purchases/2026Q3") + 91 * DAY)
 
 
 def test_a_category_reaches_no_further_back_than_its_window_however_long_a_purpose_keeps():

@@ -116,7 +116,7 @@ def sign(desk: Desk, signer: Signer) -> str:
         with desk.store.look() as view:
             state, note = view.log, view.note()
             last = signer.sizes.last()
-            guard(state, last, lambda: ledger.tree_root(last.size, view.tile) if last else b"")
+            guard(state, last, _root_then(view, last))
         if note and proof.parse_checkpoint(proof.parse_note(note)[0]).size == state.size:
             return note
         try:
@@ -129,6 +129,10 @@ def sign(desk: Desk, signer: Signer) -> str:
             tx.put_note(state.size, note)
         return note
     raise Unavailable("another process keeps signing", "repeat in a moment", 1)
+
+
+def _root_then(view: View, last: LogState | None) -> Callable[[], bytes]:
+    return lambda: ledger.tree_root(last.size, view.tile) if last else b""
 
 
 def guard(state: LogState, last: LogState | None, root_then: Callable[[], bytes]) -> None:
@@ -195,14 +199,14 @@ def _missing(desk: Desk, view: View, due: Due, known: _Known) -> list[restrictio
         said = desk.scribe.read(body, view.now).event.payload
     except Shredded:
         return []
-    found = _lines(desk, view, due.person, said, body.seq)
+    found = _lines(view, due.person, said, body.seq)
     return [
         each for each in found if _name({"act": each[0], "seq": each[2], **each[1]}) not in known
     ]
 
 
 def _lines(
-    desk: Desk, view: View, person: PersonId, said: events.Payload, seq: int
+    view: View, person: PersonId, said: events.Payload, seq: int
 ) -> list[restrictions.Line]:
     if isinstance(said, events.SuppressionAdded):
         return [
@@ -247,7 +251,7 @@ class Planned:
 def retention_plan(desk: Desk, actor: Actor) -> list[Planned]:
     """Say for everybody what its time is over; deletes nothing. One house event, naming nobody.
 
-    Costs about 60 µs a person; who has nothing to delete is left out.
+    Who has nothing to delete is left out.
     """
     found = []
     with desk.store.look() as view:

@@ -5,6 +5,7 @@ An import never widens consent and never lifts a suppression; it books what a ro
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from unicodedata import category
 
 from troth import crypto
 from troth.engines import contact as addresses
@@ -107,7 +108,9 @@ def _take_customers(
         while True:
             with desk.store.look() as view:
                 new = [
-                    n for row in part if (n := _read_row(desk, view, row, digest, brand, report))
+                    n
+                    for row in _once(desk, part)
+                    if (n := _read_row(desk, view, row, digest, brand, report))
                 ]
                 now, version = view.now, view.house_version
             desk.vault.keys.make([(n.person, "", 1) for n in new])
@@ -127,8 +130,25 @@ def _take_customers(
             break
 
 
+def _once(desk: Desk, rows: Sequence[CustomerRow]) -> list[CustomerRow]:
+    """Leave out rows about somebody an earlier one is about, whatever the spelling."""
+    found: dict[bytes, CustomerRow] = {}
+    for row in rows:
+        found.setdefault(_outside(desk, row), row)
+    return list(found.values())
+
+
 def _outside(desk: Desk, row: CustomerRow) -> bytes:
-    return desk.person_key(row.external_id or f"email:{row.email.lower()}")
+    """Return the key a row is known by: its outside id, else its address in its one spelling."""
+    if row.external_id:
+        return desk.person_key(row.external_id)
+    if row.email:
+        return desk.person_key(f"email:{addresses.normalise(Channel.EMAIL, row.email)}")
+    try:
+        number = addresses.normalise(Channel.SMS, row.phone, row.residence)
+    except InvalidInput:
+        number = row.phone
+    return desk.person_key(f"sms:{number}")
 
 
 def _read_row(  # noqa: PLR0913 - a row and where it comes from
@@ -159,11 +179,25 @@ def _read_row(  # noqa: PLR0913 - a row and where it comes from
         "contact.competent": row.competent_person_email,
         "external.id": row.external_id,
     }
-    new.values |= {name: text for name, text in values.items() if text}
+    new.values |= {name: line for name, text in values.items() if (line := plain_line(text))}
     new.payloads.append(events.ValuesSealed(dict.fromkeys(sorted(new.values), 1), source))
     if row.relation_kind and row.relation_at is not None:
         new.payloads.append(_relation(row, brand, source))
     return new
+
+
+def plain_line(text: str) -> str:
+    """Return a text without controls, line ends and marks that turn its direction.
+
+    No template takes such a value; one customer's name must not hold up everybody's message.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return " ".join("".join(c if category(c)[0] not in _UNSEEN else " " for c in text).split())
+
+
+_UNSEEN = frozenset({"C", "Z"})
+"""First letters of the Unicode categories of what shows nothing, or only space."""
 
 
 def _age(birth_year: int | None, now: Instant) -> str | None:
@@ -399,7 +433,9 @@ def _flush_part(
         with desk.store.look() as view:
             left = {p: s for p, s in left.items() if view.row(PROGRESS, flush + p) is None}
             now = view.now
-            heads = {g.person: g for g in view.gather(list(left), None)}
+            found = view.gather(list(left), None)
+            heads = {g.person: g for g in found if not g.record.erasing}
+            left = {p: s for p, s in left.items() if p in heads}
             written = _seal_parts(desk, view, left, now)
             left = {p: s for p, s in left.items() if p in written}
         prepared: list[Prepared] = []

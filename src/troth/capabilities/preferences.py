@@ -5,7 +5,7 @@ the very next decision. An import books what its row proves and no more.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -29,17 +29,22 @@ from troth.kernel.vault import lp
 from troth.ports import Transaction, View
 from troth.terms import (
     DAY,
+    DENYING,
     GRANTING,
     SECOND,
+    Act,
     Actor,
     Block,
     Channel,
     ConsentStatus,
+    Gathered,
     Instant,
     PersonId,
+    PersonRecord,
     Prepared,
     Role,
     Suppressed,
+    from_zulu,
     zulu,
 )
 
@@ -98,7 +103,8 @@ def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) ->
                 raise NotFound("nothing is held under this id")
             house = desk.house(view)
             payload = _payload(choice, house, view)
-            lifted = _lifted(choice, found[0].blocks) if found[0].contact else []
+            _refuse_level(choice, found[0].record.level)
+            lifted = _lifted(choice, house, found[0], view.now) if found[0].contact else []
             said = [
                 payload,
                 *(
@@ -120,14 +126,32 @@ def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) ->
         return prepared
 
 
-def _lifted(choice: Choice, blocks: Sequence[Block]) -> list[Block]:
-    """Only the person's own proven grant lifts an unsubscribe or objection, on its purpose."""
+def _lifted(choice: Choice, house: House, found: Gathered, now: Instant) -> list[Block]:
+    """Only the person's own proven grant lifts an unsubscribe or objection, on its purpose alone.
+
+    A grant from before the suppression or an own no, one still to be confirmed, or one of somebody
+    who may not give it lifts nothing.
+    """
     if choice.status not in GRANTING or choice.given_by != "self":
+        return []
+    given = now if choice.occurred_at is None else min(choice.occurred_at, now)
+    act = Act(choice.status, given, now, found.head.n + 1)
+    after = consent.apply_consent(
+        found.record, kind=choice.status, purpose=choice.purpose, channels=choice.channels, act=act
+    )
+    purpose, every = house.purposes[choice.purpose], house.purposes
+    if not any(
+        consent.resolve(after, purpose, channel, now, every).status in GRANTING
+        for channel in choice.channels
+    ):
         return []
     return [
         b
-        for b in blocks
-        if b.reason in LIFTED_BY_CONSENT and b.scope == "purpose" and b.value == choice.purpose
+        for b in found.blocks
+        if b.reason in LIFTED_BY_CONSENT
+        and b.scope == "purpose"
+        and b.value == choice.purpose
+        and b.since <= given
     ]
 
 
@@ -158,6 +182,15 @@ def _payload(choice: Choice, house: House, view: View) -> events.ConsentAct:
     )
 
 
+def _refuse_level(choice: Choice, held: int) -> None:
+    if choice.level is None:
+        return
+    if choice.purpose != consent.PERSONALISE:
+        raise InvalidInput(f"a level is chosen under {consent.PERSONALISE}", "leave it out")
+    if choice.status not in GRANTING and 0 <= held < choice.level:
+        raise InvalidInput("going up a level needs a consent", "nothing was recorded")
+
+
 def _require_proof(choice: Choice, view: View) -> None:
     row = {"notice": choice.notice, "time": "now", "method": choice.method, "proof": choice.proof}
     missing = consent.missing_proof(
@@ -185,13 +218,17 @@ def import_consents(
     """Take in acts; repeatable and resumable. Never lifts a suppression, never widens.
 
     A `given` without each of published notice, time, method and proof becomes `imported`, which
-    is unknown, and is counted. An act dated after now waits (`future`). Rows of people nobody
-    knows are counted, not kept.
+    is unknown, and is counted. A yes dated after now waits (`future`); a no binds at once. Rows of
+    people nobody knows are counted, not kept. While any row waits, a repeat of the file begins at
+    its batch: each act is taken in once, whoever is known by then.
     """
-    report = ImportReport()
+    report, whole = ImportReport(), True
     for batch in batches:
         report.add(batch)
-        _take_consents(desk, batch, digest, report)
+        left = sum(report.outcomes[outcome] for outcome in _WAITING)
+        told = _read_acts(desk, batch, report)
+        whole = whole and left == sum(report.outcomes[outcome] for outcome in _WAITING)
+        _take_consents(desk, told, b"consents" + digest, batch.done if whole else None)
         progress(batch.done)
     desk.record_house(
         events.ImportFinished("consents", digest.hex(), dict(sorted(report.outcomes.items()))),
@@ -200,11 +237,12 @@ def import_consents(
     return report
 
 
-def _take_consents(
-    desk: Desk, batch: Batch[list[ConsentRow]], digest: bytes, report: ImportReport
-) -> None:
-    cursor = b"consents" + digest
-    acts: dict[PersonId, list[tuple[ConsentRow, events.ConsentAct]]] = {}
+_WAITING = ("future", "unknown_person")
+_Acts = dict[PersonId, list[tuple[ConsentRow, events.ConsentAct]]]
+
+
+def _read_acts(desk: Desk, batch: Batch[list[ConsentRow]], report: ImportReport) -> _Acts:
+    acts: _Acts = {}
     with desk.store.look() as view:
         house = desk.house(view)
         notices = notices_by_purpose(view.published_all("notice:"))
@@ -214,14 +252,21 @@ def _take_consents(
                 report.outcomes["unknown_person"] += 1
             elif (act := _read_act(row, house, notices, view.now, report)) is not None:
                 acts.setdefault(person, []).append((row, act))
+    return acts
+
+
+def _take_consents(desk: Desk, acts: _Acts, cursor: bytes, done: int | None) -> None:
+    """Book what was read, and the cursor with it unless rows before it still wait (None)."""
     while True:
         with desk.store.look() as view:
-            heads = {g.person: g.head for g in view.gather(list(acts), None)}
-            fresh = {p: _fresh(view, p, rows) for p, rows in acts.items()}
+            house = desk.house(view)
+            known = {g.person: g for g in view.gather(list(acts), None) if not g.record.erasing}
+            fresh = {p: _fresh(view, p, acts[p], g.record.level) for p, g in known.items()}
             prepared: list[Prepared] = []
             for person, rows in fresh.items():
                 said = [act for _, act in rows]
-                prepared += desk.scribe.prepare(person, heads[person], said, SYSTEM, view.now)
+                head = known[person].head
+                prepared += desk.scribe.prepare(person, head, said, SYSTEM, view.now)
         lines: list[restrictions.Line] = []
         with desk.store.book(house.version) as tx:
             start = tx.size
@@ -230,7 +275,8 @@ def _take_consents(
                 lines = _restrictions(prepared, start)
                 for person, rows in fresh.items():
                     _keep_keys(tx, person, rows)
-                tx.put_row(PROGRESS, cursor, str(batch.done).encode())
+                if done is not None:
+                    tx.put_row(PROGRESS, cursor, str(done).encode())
             else:
                 for person in fresh.keys() - moved:
                     _keep_keys(tx, person, fresh[person])
@@ -262,14 +308,25 @@ def _row_key(person: PersonId, row: ConsentRow) -> bytes:
     return crypto.sha256(lp(person, row.status.encode(), told.encode()))[:16]
 
 
-def _fresh(view: View, person: PersonId, rows: _Told) -> _Told:
-    """Leave out acts taken in before, by an earlier file or an earlier row of this one."""
+def _fresh(view: View, person: PersonId, rows: _Told, level: int) -> _Told:
+    """Leave out acts taken in before, by an earlier file or an earlier row of this one.
+
+    What is no yes may name a level, but none above those held and named beside it.
+    """
     new: dict[bytes, tuple[ConsentRow, events.ConsentAct]] = {}
     for told in rows:
         key = _row_key(person, told[0])
         if view.row(KEYS, key) is None:
             new.setdefault(key, told)
-    return list(new.values())
+    named = [act.level for _, act in new.values() if act.level is not None]
+    top = min([*named, *([level] if level >= 0 else [])], default=0)
+    return [(row, _under(act, top)) for row, act in new.values()]
+
+
+def _under(act: events.ConsentAct, top: int) -> events.ConsentAct:
+    if act.status in GRANTING or act.level is None or act.level <= top:
+        return act
+    return replace(act, level=None)
 
 
 def _restrictions(prepared: Sequence[Prepared], start: int) -> list[restrictions.Line]:
@@ -289,10 +346,12 @@ def _read_act(
         report.note([Finding(row.line, "word_unknown", "purpose")])
         report.outcomes["rejected"] += 1
         return None
-    if row.occurred_at is not None and row.occurred_at > now + FUTURE_SLACK:
-        report.outcomes["future"] += 1
-        return None
-    status = ConsentStatus(row.status)
+    status, occurred = ConsentStatus(row.status), row.occurred_at
+    if occurred is not None and occurred > now + FUTURE_SLACK:
+        if status not in DENYING:
+            report.outcomes["future"] += 1
+            return None
+        occurred = None  # a no by a clock ahead of ours binds from its recording
     missing: tuple[str, ...] = ()
     if status in GRANTING:
         told = {
@@ -302,6 +361,8 @@ def _read_act(
             "proof": row.proof,
         }
         missing = consent.missing_proof(told, notices.get(row.purpose, frozenset()))
+        if row.given_by == "signal":
+            missing = (*missing, "given_by")
         if missing:
             status = ConsentStatus.IMPORTED
             report.outcomes["unproven"] += 1
@@ -320,16 +381,30 @@ def _read_act(
         notice=row.notice or None,
         method=row.method or None,
         proof=row.proof or None,
-        occurred_at=zulu(row.occurred_at) if row.occurred_at is not None else None,
+        occurred_at=zulu(occurred) if occurred is not None else None,
         until=until,
         categories=tuple(sorted(row.categories)) or None,
-        level=row.level if row.level >= 0 and not missing else None,
+        level=_level(row, missing),
         given_by=row.given_by or "self",
-        confirmed_at=zulu(row.confirmed_at) if row.confirmed_at is not None else None,
+        confirmed_at=_confirmed(row, now),
         source="import",
         missing=missing or None,
         key=row.idempotency_key or None,
     )
+
+
+def _level(row: ConsentRow, missing: tuple[str, ...]) -> int | None:
+    """Take a level under its one purpose; unproven, only the one at which nothing is sent."""
+    if row.level < 0 or row.purpose != consent.PERSONALISE or (missing and row.level):
+        return None
+    return row.level
+
+
+def _confirmed(row: ConsentRow, now: Instant) -> str | None:
+    """Take a confirmation; one that lies ahead has not happened."""
+    if row.confirmed_at is None or row.confirmed_at > now + FUTURE_SLACK:
+        return None
+    return zulu(row.confirmed_at)
 
 
 def suppress(  # noqa: PLR0913 - an address, its block and where it comes from
@@ -360,12 +435,9 @@ def suppress_point(  # noqa: PLR0913 - both MACs, since gather and search use di
     """Suppress by MAC; see `suppress`."""
     while True:
         with desk.store.look() as view:
-            holders = view.gather(view.find(channel, bi), channel)
-            held = view.blocks([sup]).get(sup, ())
-            if any(
-                (b.reason, b.scope, b.value) == (block.reason, block.scope, block.value)
-                for b in held
-            ):
+            found = view.gather(view.find(channel, bi), channel)
+            holders = [g for g in found if not g.record.erasing]
+            if any(_covers(held, block) for held in view.blocks([sup]).get(sup, ())):
                 return len(holders)
             said = events.SuppressionAdded(
                 reason=block.reason,
@@ -391,6 +463,12 @@ def suppress_point(  # noqa: PLR0913 - both MACs, since gather and search use di
             seqs = range(start, start + len(prepared))
             desk.journal.note_all([restrictions.suppressed(sup, block, seq) for seq in seqs])
             return len(holders)
+
+
+def _covers(held: Block, block: Block) -> bool:
+    """Tell whether a suppression on the list says all that another one would, and as long."""
+    alike = (held.reason, held.scope, held.value) == (block.reason, block.scope, block.value)
+    return alike and (not held.until or 0 < block.until <= held.until)
 
 
 def import_suppressions(
@@ -427,7 +505,8 @@ def apply_registry(  # noqa: PLR0913 - a file and where it applies
     """Apply an opt-out registry file; return how many known addresses it blocks.
 
     Who left the registry since the last file is free of its block again: the registry is its own
-    source. Addresses that arrive later meet the kept MACs. A file without date, or of a scheme not
+    source. A file older than one applied before frees nobody. Addresses that arrive later meet the
+    kept MACs. A file without date, dated ahead of now, or of a scheme not
     known here, is published as unusable: marketing under this registry stays refused.
 
     Args:
@@ -438,14 +517,14 @@ def apply_registry(  # noqa: PLR0913 - a file and where it applies
         digest: SHA-256 of the file.
         listing: From a public hash to the MAC it is kept under.
     """
-    usable = file.scheme in addresses.REGISTRY_SCHEMES and file.as_of is not None
-    keys = {listing(row.digest) for batch in batches for row in batch.rows} if usable else set()
     with desk.store.look() as view:
         before = {k[1:] for k, _ in _all_rows(view, LISTED, b"l")}
-    hits = 0
+        latest, now = _newest_file(view, registry), view.now
+    usable = file.scheme in addresses.REGISTRY_SCHEMES and 0 < (file.as_of or 0) <= now
+    keys = {listing(row.digest) for batch in batches for row in batch.rows} if usable else set()
     for key in sorted(keys - before):
-        hits += _list_one(desk, key, listed=True)
-    for key in sorted(before - keys) if usable else ():
+        _list_one(desk, key, listed=True)
+    for key in sorted(before - keys) if usable and latest <= (file.as_of or 0) else ():
         _list_one(desk, key, listed=False)
     with desk.store.look() as view:
         blocked = sum(1 for key in keys if view.row(LISTED, b"p" + key) is not None)
@@ -462,6 +541,13 @@ def apply_registry(  # noqa: PLR0913 - a file and where it applies
     with desk.store.book() as tx:
         tx.publish(f"registry:{registry}", digest.hex(), events.canonical(state))
     return blocked
+
+
+def _newest_file(view: View, registry: str) -> Instant:
+    """Return the newest date of a usable file of a registry applied so far, 0 for none."""
+    name = f"registry:{registry}"
+    states = [msgspec.json.decode(p.data) for p in view.published_all(name) if p.name == name]
+    return max((from_zulu(s["as_of"]) for s in states if s["usable"]), default=Instant(0))
 
 
 def _all_rows(view: View, table: str, prefix: bytes) -> Iterable[tuple[bytes, bytes]]:
@@ -566,6 +652,20 @@ def read_token(desk: Desk, token: str) -> Stop:
     return Stop(PersonId(bytes.fromhex(psid)), purpose, channel)
 
 
+def _stopped(desk: Desk, stop: Stop, record: PersonRecord) -> bool:
+    """Tell whether this very purpose and channel is withdrawn and nothing newer opens it."""
+    standing = record.standings.get(f"{stop.purpose}|{stop.channel}")
+    if standing is None or standing.deny is None:
+        return False
+    with desk.store.look() as view:
+        house, now = desk.house(view), view.now
+    purpose = house.purposes.get(stop.purpose)
+    if purpose is None:
+        return True
+    found = consent.resolve(record, purpose, stop.channel, now, house.purposes)
+    return found.status in DENYING
+
+
 def unsubscribe(desk: Desk, token: str) -> Stop:
     """Stop a purpose on a channel for the person and the address the mail went to, at once.
 
@@ -578,16 +678,10 @@ def unsubscribe(desk: Desk, token: str) -> Stop:
     stop = read_token(desk, token)
     with desk.store.look() as view:
         found = view.gather([stop.person], Channel(stop.channel))
+        block = Block("unsubscribe", "purpose", stop.purpose, since=view.now)
     if not found or found[0].record.erasing:
         return stop
-    block = Block("unsubscribe", "purpose", stop.purpose)
-    standing = found[0].record.standings.get(f"{stop.purpose}|{stop.channel}")
-    withdrawn = (
-        standing is not None
-        and standing.deny is not None
-        and (standing.grant is None or standing.deny.at >= standing.grant.at)
-    )
-    if not withdrawn:
+    if not _stopped(desk, stop, found[0].record):
         choice = Choice(ConsentStatus.WITHDRAWN, stop.purpose, (stop.channel,), method="one_click")
         record_choice(desk, stop.person, choice, Actor(Role.PERSON, stop.person.hex()))
     contact = found[0].contact

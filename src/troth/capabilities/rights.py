@@ -231,7 +231,7 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
     with desk.store.book() as tx:
         held = _decode_open(tx.row(OPEN, person) or raw).counts
         for each in people:
-            for kind, count in _drop(desk, tx, each, people).items():
+            for kind, count in _drop(tx, each, people).items():
                 held[kind] = held.get(kind, 0) + count
         state.counts = held
         for each in people:
@@ -257,9 +257,7 @@ def _journal_once(
     )
 
 
-def _drop(
-    desk: Desk, tx: Transaction, person: PersonId, people: Sequence[PersonId]
-) -> dict[str, int]:
+def _drop(tx: Transaction, person: PersonId, people: Sequence[PersonId]) -> dict[str, int]:
     """Delete what leads to a person, then all that is theirs; what others share stays."""
     found = list(pointers(tx, person))
     for table, key in found:

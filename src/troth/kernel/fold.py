@@ -14,6 +14,7 @@ from troth.kernel.scribe import Recorded
 from troth.ports import Transaction
 from troth.terms import (
     DENYING,
+    GRANTING,
     SECOND,
     Act,
     ConsentStatus,
@@ -30,10 +31,16 @@ from troth.terms import (
 
 
 def consent_act(payload: events.ConsentAct, at: Instant, n: int) -> Act:
-    """Turn a recorded act into what the fold compares."""
+    """Turn a recorded act into what the fold compares.
+
+    A yes by a clock slightly ahead of ours counts from its recording: it must not outlive the no
+    that comes after it. One further ahead keeps its time, and is refused for it.
+    """
+    told = events.act_time(payload.occurred_at, at)
+    ahead = payload.status in GRANTING and at < told <= at + consent.FUTURE_TOLERANCE
     return Act(
         status=payload.status,
-        at=events.act_time(payload.occurred_at, at),
+        at=at if ahead else told,
         recorded=at,
         n=n,
         until=from_zulu(payload.until) if payload.until else 0,
@@ -56,9 +63,15 @@ def _consent(
             channels=payload.channels,
             act=act,
         )
-    if payload.level is not None:
+    if payload.level is not None and _chooses_level(payload):
         record = consent.apply_level(record, payload.level, act)
     return record
+
+
+def _chooses_level(payload: events.ConsentAct) -> bool:
+    """A level is chosen under one purpose, by a yes or a no; by anything else only level 0."""
+    decides = payload.status in GRANTING or payload.status in DENYING
+    return payload.purpose == consent.PERSONALISE and (decides or payload.level == 0)
 
 
 def _facts(
@@ -153,8 +166,7 @@ def refold(
         record = step(record, said, event.at, event.n)
     for recorded in late:
         event = recorded.event
-        if narrows(event.payload):
-            record = step(record, event.payload, event.at, event.n)
+        record = _bound(record, event.payload, event.at, event.n)
     return record
 
 
@@ -228,10 +240,20 @@ def _blocked(
 def narrows(payload: events.Payload) -> bool:
     """Tell whether an event of an alias binds whom the alias belongs to: it never widens."""
     if isinstance(payload, events.ConsentAct):
-        return payload.status in DENYING and payload.level is None
+        return payload.status in DENYING
     if isinstance(payload, events.ProcessingRestricted):
         return payload.restricted
     return isinstance(payload, (events.MessageOutcome, events.PersonErasing))
+
+
+def _bound(record: PersonRecord, payload: events.Payload, at: Instant, n: int) -> PersonRecord:
+    """Fold an alias's event in as far as it narrows: a higher level chosen there is left out."""
+    if not narrows(payload):
+        return record
+    if isinstance(payload, events.ConsentAct) and payload.level is not None:
+        rises = 0 <= record.level < payload.level
+        payload = replace(payload, level=None) if rises else payload
+    return step(record, payload, at, n)
 
 
 def project(tx: Transaction, prepared: Prepared) -> None:
@@ -258,22 +280,8 @@ def _bind_keeper(tx: Transaction, alias: str, prepared: Prepared) -> None:
     while alias:
         keeper = PersonId(bytes.fromhex(alias))
         record = tx.record(keeper)
-        tx.put_record(keeper, step(record, prepared.payload, prepared.at, prepared.n))
+        tx.put_record(keeper, _bound(record, prepared.payload, prepared.at, prepared.n))
         alias = record.alias
 
 
-PROJECTIONS = {
-    tag: (project,)
-    for tag in (
-        "consent.",
-        "person.created",
-        "person.facts",
-        "relation.recorded",
-        "message.handed",
-        "message.unknown",
-        "processing.restricted",
-        "person.erasing",
-        "person.merged",
-        "person.unmerged",
-    )
-}
+PROJECTIONS = dict.fromkeys(("consent.", "person.created", "person.facts", "relation.recorded", "message.handed", "message.unknown", "processing.restricted", "person.erasing", "person.merged", "person.unmerged"), (project,))

@@ -1,4 +1,4 @@
-"""Followers: effects of recorded events, each with its own place in the ledger, repeated until done.
+"""Followers: effects of recorded events, each at its own place in the ledger, until done.
 
 What a follower is due is written in the commit that books the event, in the ledger's order, and
 deleted once it was done: nothing is skipped, a crash loses nothing, a failure stays open. Which

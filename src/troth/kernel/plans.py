@@ -246,7 +246,8 @@ def _capped(
     if sum(map(len, record.sends.values())) < allowed:
         return None
     since = request.at - days * DAY
-    sent = sum([since < at <= request.at for sends in record.sends.values() for at in sends])
+    now = request.at + SECOND - 1  # what went out within this very second counts as well
+    sent = sum([since < at <= now for sends in record.sends.values() for at in sends])
     return ReasonCode.FREQUENCY_CAP if sent >= allowed else None
 
 

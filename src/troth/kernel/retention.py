@@ -1,13 +1,14 @@
 """How long what is held may be kept: per field and behaviour quarter until when, and why.
 
 A purpose keeps data while its ground stands (an agreement, a relationship) and no longer than it
-says itself, nor longer than any category reaches back. What no purpose may use any more goes; under
-a restriction it stays, stored only. The rule that is cited comes from the regimes in force.
+says itself, nor longer than any category reaches back. What no purpose may use any more goes;
+under a restriction it stays, stored only. The rule that is cited comes from the regimes in force.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 from troth.errors import InvalidInput
@@ -85,10 +86,12 @@ def plan(
     rule = rule_of(record, house, at)
     if not record.relations:
         record = replace(record, relations=(Relation("inquiry", since),))
-    last = max((_last(record, p, house, at) for p in house.purposes.values()), default=Instant(0))
+    grounds = {p.name: _last(record, p, house, at) for p in house.purposes.values()}
+    last = max(grounds.values(), default=Instant(0))
+    agreed = consent.agreed_categories(record, house, at)
     rows = []
     for each in held:
-        found = _longest(record, each, house, at)
+        found = _longest(each, house, grounds, agreed)
         rows.append(_row(each.field, found or (last, ""), record, rule, at))
     return rows
 
@@ -115,28 +118,41 @@ def _row(
 
 
 def _longest(
-    record: PersonRecord, held: Held, house: House, at: Instant
+    held: Held, house: House, grounds: Mapping[str, Instant], agreed: frozenset[str]
 ) -> tuple[Instant, str] | None:
     """Return until when, and for which purpose; None for what no purpose names."""
-    named = [p for p in house.purposes.values() if _reach(p, held) is not None]
-    if not named:
+    levelled = frozenset[str]().union(*house.levels)
+    found = []
+    for purpose in house.purposes.values():
+        reaches = _reaches(purpose, held)
+        may = {c: days for c, days in reaches.items() if _open(purpose, c, levelled, agreed)}
+        if may:
+            found.append((_until(held, grounds[purpose.name], max(may.values())), purpose.name))
+        elif reaches:
+            found.append((Instant(0), ""))
+    if not found:
         return (Instant(0), "") if "/" in held.field else None
-    return max((_until(record, p, held, house, at), p.name) for p in named)
+    return max(found)
 
 
-def _reach(purpose: Purpose, held: Held) -> int | None:
-    """Return how many days back a purpose may look at this; None if it may not at all."""
+def _reaches(purpose: Purpose, held: Held) -> dict[str, int]:
+    """Return by category how many days back a purpose may look at this; empty if not at all."""
     days = purpose.retention_days
-    if "/" not in held.field:
-        return days if held.category in purpose.categories else None
-    reaches = [
-        min(days, int(window[:-1]) * 7)
-        for base, _, window in (c.rpartition(".") for c in purpose.categories)
-        if base == held.category and window[-1:] == "w" and window[:-1].isdecimal()
-    ]
-    if held.category in purpose.categories:
-        reaches.append(days)
-    return max(reaches, default=None)
+    out = {held.category: days} if held.category in purpose.categories else {}
+    for category in purpose.categories if "/" in held.field else ():
+        base, _, window = category.rpartition(".")
+        if base == held.category and window[-1:] == "w" and window[:-1].isdecimal():
+            out[category] = min(days, int(window[:-1]) * 7)
+    return out
+
+
+def _open(
+    purpose: Purpose, category: str, levelled: frozenset[str], agreed: frozenset[str]
+) -> bool:
+    """Tell whether a purpose may open a category: what a level opens needs the person's yes."""
+    if purpose.kind in _BY_RELATION or category in agreed:
+        return True
+    return purpose.kind is not PurposeKind.PERSONALISE and category not in levelled
 
 
 def _last(record: PersonRecord, purpose: Purpose, house: House, at: Instant) -> Instant:
@@ -144,19 +160,13 @@ def _last(record: PersonRecord, purpose: Purpose, house: House, at: Instant) -> 
     return max(_grounds(record, purpose, house, at), default=Instant(0))
 
 
-def _until(
-    record: PersonRecord, purpose: Purpose, held: Held, house: House, at: Instant
-) -> Instant:
-    by_consent = purpose.kind is PurposeKind.PERSONALISE
-    if by_consent and not _agreed(record, held, house, at):
-        return Instant(0)
-    ground = _last(record, purpose, house, at)
+def _until(held: Held, ground: Instant, days: int) -> Instant:
     if "/" not in held.field:
         return ground
-    days = _reach(purpose, held) or 0
     return min(ground, Instant(quarter_end(held.field) + days * DAY))
 
 
+@lru_cache(maxsize=1024)
 def quarter_end(scope: str) -> Instant:
     """Return the first instant after a scope's quarter, UTC.
 
@@ -198,13 +208,6 @@ def _standing(
     kept = act.at + purpose.retention_days * DAY
     end = consent.grant_end(purpose, act)
     return status, Instant(min(end, kept) if end else kept)
-
-
-def _agreed(record: PersonRecord, held: Held, house: House, at: Instant) -> bool:
-    agreed = consent.agreed_categories(record, house, at)
-    if "/" not in held.field:
-        return held.category in agreed
-    return any(c == held.category or c.rpartition(".")[0] == held.category for c in agreed)
 
 
 def _relations(record: PersonRecord, purpose: Purpose) -> Iterable[Instant]:
