@@ -5,11 +5,11 @@ An import never widens consent and never lifts a suppression; it books what a ro
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from unicodedata import category
 
 from troth import crypto
 from troth.engines import contact as addresses
 from troth.engines.intake import Batch, CustomerRow, EventColumns, Finding, ImportReport
+from troth.engines.mail.headers import UNSAFE
 from troth.errors import InvalidInput
 from troth.kernel import events, vault
 from troth.kernel.desk import EXTERNAL, SYSTEM, Desk, put_pointer
@@ -33,6 +33,7 @@ LISTED = "people.registry"
 ADULT_YEARS = 18
 BOOK_PEOPLE = 250
 FLUSH_EVENTS = 250_000
+KINDS_A_CHUNK = 256
 PURCHASES, SENSITIVE = "purchases", "purchases.sensitive"
 
 Progress = Callable[[int], None]
@@ -172,32 +173,26 @@ def _read_row(  # noqa: PLR0913 - a row and where it comes from
     new.payloads.append(facts)
     _add_address(desk, new, row, source, report)
     values = {
-        "name.given": row.given_name,
-        "name.family": row.family_name,
-        "interests": ";".join(row.interests),
+        "name.given": _plain(row.given_name),
+        "name.family": _plain(row.family_name),
+        "interests": ";".join(filter(None, map(_plain, row.interests))),
         "birth.year": str(row.birth_year or ""),
         "contact.competent": row.competent_person_email,
         "external.id": row.external_id,
     }
-    new.values |= {name: line for name, text in values.items() if (line := plain_line(text))}
+    new.values |= {name: text for name, text in values.items() if text}
     new.payloads.append(events.ValuesSealed(dict.fromkeys(sorted(new.values), 1), source))
     if row.relation_kind and row.relation_at is not None:
         new.payloads.append(_relation(row, brand, source))
     return new
 
 
-def plain_line(text: str) -> str:
+def _plain(text: str) -> str:
     """Return a text without controls, line ends and marks that turn its direction.
 
-    No template takes such a value; one customer's name must not hold up everybody's message.
+    No message takes such a value; one customer's name must not hold up everybody's.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return " ".join("".join(c if category(c)[0] not in _UNSEEN else " " for c in text).split())
-
-
-_UNSEEN = frozenset({"C", "Z"})
-"""First letters of the Unicode categories of what shows nothing, or only space."""
+    return " ".join(UNSAFE.sub(" ", text).split()) if UNSAFE.search(text) else text
 
 
 def _age(birth_year: int | None, now: Instant) -> str | None:
@@ -494,11 +489,27 @@ def _chunks(  # noqa: PLR0913 - a place, its new events and its old rows
             pending = _joined(chunk, pending)
             number, version = last.row, last.version + 1
     order = sorted(range(len(pending.at)), key=pending.at.__getitem__)
-    for start in range(0, len(order), vault.CHUNK_EVENTS):
-        part = pending.chosen(order[start : start + vault.CHUNK_EVENTS])
-        plain = vault.pack_chunk(_chunk(part))
+    for places in _parts(order, pending.kind):
+        plain = vault.pack_chunk(_chunk(pending.chosen(places)))
         yield desk.vault.seal_chunk(person, scope, number, version, plain, now)
         number, version = number + 1, 1
+
+
+def _parts(order: Sequence[int], kinds: Sequence[str]) -> Iterator[Sequence[int]]:
+    """Cut into what a chunk has room for: so many events, so many kinds of them."""
+    if len(set(kinds)) <= KINDS_A_CHUNK:
+        for start in range(0, len(order), vault.CHUNK_EVENTS):
+            yield order[start : start + vault.CHUNK_EVENTS]
+        return
+    part: list[int] = []
+    seen: set[str] = set()
+    for place in order:
+        if len(part) == vault.CHUNK_EVENTS or len(seen | {kinds[place]}) > KINDS_A_CHUNK:
+            yield part
+            part, seen = [], set()
+        part.append(place)
+        seen.add(kinds[place])
+    yield part
 
 
 def _joined(chunk: vault.Chunk, pending: _Pending) -> _Pending:

@@ -518,14 +518,15 @@ def apply_registry(  # noqa: PLR0913 - a file and where it applies
         listing: From a public hash to the MAC it is kept under.
     """
     with desk.store.look() as view:
-        before = {k[1:] for k, _ in _all_rows(view, LISTED, b"l")}
+        rows = _all_rows(view, LISTED, b"l")
+        before = {k[1:] for k, told in rows if registry in told.decode().split()}
         latest, now = _newest_file(view, registry), view.now
     usable = file.scheme in addresses.REGISTRY_SCHEMES and 0 < (file.as_of or 0) <= now
     keys = {listing(row.digest) for batch in batches for row in batch.rows} if usable else set()
     for key in sorted(keys - before):
-        _list_one(desk, key, listed=True)
+        _list_one(desk, key, registry, listed=True)
     for key in sorted(before - keys) if usable and latest <= (file.as_of or 0) else ():
-        _list_one(desk, key, listed=False)
+        _list_one(desk, key, registry, listed=False)
     with desk.store.look() as view:
         blocked = sum(1 for key in keys if view.row(LISTED, b"p" + key) is not None)
     state = {
@@ -557,12 +558,17 @@ def _all_rows(view: View, table: str, prefix: bytes) -> Iterable[tuple[bytes, by
         after = rows[-1][0]
 
 
-def _list_one(desk: Desk, key: bytes, *, listed: bool) -> int:
-    """Put one registry MAC on or off the kept list and block or free the address it meets."""
+def _list_one(desk: Desk, key: bytes, registry: str, *, listed: bool) -> None:
+    """Put one MAC on or off the list kept of a registry, and block or free whose address it is.
+
+    An address that another registry lists as well stays blocked.
+    """
     while True:
         with desk.store.look() as view:
+            held = (view.row(LISTED, b"l" + key) or b"").decode().split()
+            names = sorted({*held, registry} if listed else {*held} - {registry})
             sup = view.row(LISTED, b"p" + key)
-            people = view.holders(sup) if sup else []
+            people = view.holders(sup) if sup and bool(held) is not bool(names) else []
             said: events.Payload = (
                 events.SuppressionAdded("registry_block", "all", "registry")
                 if listed
@@ -571,17 +577,18 @@ def _list_one(desk: Desk, key: bytes, *, listed: bool) -> int:
             prepared = [
                 p
                 for g in view.gather(people, Channel.EMAIL)
+                if not g.record.erasing
                 for p in desk.scribe.prepare(g.person, g.head, [said], SYSTEM, view.now)
             ]
         with desk.store.book() as tx:
             if tx.append(prepared):
                 continue
-            tx.put_row(LISTED, b"l" + key, b"1" if listed else None)
-            if sup and listed:
+            tx.put_row(LISTED, b"l" + key, " ".join(names).encode() or None)
+            if sup and names:
                 tx.put_block(Suppressed(sup, Block("registry_block", since=tx.now)))
             elif sup:
                 tx.drop_block(Suppressed(sup, Block("registry_block")))
-        return len(people)
+        return
 
 
 def waive_registry(  # noqa: PLR0913 - a decision has an author, a reason and two ends

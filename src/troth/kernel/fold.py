@@ -284,4 +284,18 @@ def _bind_keeper(tx: Transaction, alias: str, prepared: Prepared) -> None:
         alias = record.alias
 
 
-PROJECTIONS = dict.fromkeys(("consent.", "person.created", "person.facts", "relation.recorded", "message.handed", "message.unknown", "processing.restricted", "person.erasing", "person.merged", "person.unmerged"), (project,))
+PROJECTIONS = dict.fromkeys(
+    (
+        "consent.",
+        "person.created",
+        "person.facts",
+        "relation.recorded",
+        "message.handed",
+        "message.unknown",
+        "processing.restricted",
+        "person.erasing",
+        "person.merged",
+        "person.unmerged",
+    ),
+    (project,),
+)

@@ -16,6 +16,7 @@ from troth.kernel.reasons import CAUTIOUS, REMEDIES, house_reason
 from troth.kernel.regimes import Rule
 from troth.terms import (
     DAY,
+    SECOND,
     Action,
     Block,
     Channel,

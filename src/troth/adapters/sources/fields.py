@@ -24,6 +24,7 @@ from troth.terms import GRANTING, Instant, instant
 
 FIELD_CHARS = 4_096
 _SAFE = 2**53
+_UNITS_END = 2**31  # the width of a chunk's column
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
     r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -229,6 +230,13 @@ def _integer(code: str, text: str) -> int:
     return number
 
 
+def _units(text: str) -> int:
+    number = _integer("number_invalid", text)
+    if abs(number) >= _UNITS_END:
+        raise Refused("number_invalid")
+    return number
+
+
 def _digest(text: str) -> bytes:
     return bytes.fromhex(_match(_HASH, "hash_invalid", text))
 
@@ -253,7 +261,7 @@ _PARSERS: dict[str, Parse] = {
     "kind": _kind,
     "amount_minor": partial(_integer, "amount_not_minor"),
     "currency": _currency,
-    "units": partial(_integer, "number_invalid"),
+    "units": _units,
     "reason": partial(_word, "reason", "word_unknown"),
     "hash": _digest,
 }

@@ -1,0 +1,46 @@
+"""Outreach: preview an audience, book personalised messages, hand them over: one door.
+
+Look, decide, book, act. Nobody is mailed without a permit of this very moment: candidates are only
+narrowed to, decided one by one before a message is rendered, and decided again before it is handed
+over. What was booked is sealed until it leaves and gone afterwards.
+"""
+
+from troth.capabilities.outreach.booking import book, job_kind
+from troth.capabilities.outreach.handover import Courier
+from troth.capabilities.outreach.model import (
+    Booked,
+    Campaign,
+    End,
+    Handed,
+    Judged,
+    Preview,
+    Rendered,
+    Sender,
+    Shelf,
+    Value,
+    request_for,
+)
+from troth.capabilities.outreach.rendering import Renderer, compose, open_values
+from troth.capabilities.outreach.views import judge, preview
+
+__all__ = [
+    "Booked",
+    "Campaign",
+    "Courier",
+    "End",
+    "Handed",
+    "Judged",
+    "Preview",
+    "Rendered",
+    "Renderer",
+    "Sender",
+    "Shelf",
+    "Value",
+    "book",
+    "compose",
+    "job_kind",
+    "judge",
+    "open_values",
+    "preview",
+    "request_for",
+]

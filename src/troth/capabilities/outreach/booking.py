@@ -1,0 +1,233 @@
+"""Decide, render and book: one short write a batch; a repeated run books nobody twice."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from troth import crypto
+from troth.capabilities.outreach.model import (
+    BATCH,
+    DONE,
+    JOB,
+    TOKEN_LIFE,
+    TOKENS,
+    WEEKS,
+    Booked,
+    Campaign,
+    Judged,
+    Rendered,
+    told_reasons,
+)
+from troth.capabilities.outreach.rendering import Renderer
+from troth.capabilities.outreach.views import judge, members_root
+from troth.errors import Conflict
+from troth.kernel import events, gate
+from troth.kernel.desk import Desk, put_pointer
+from troth.kernel.vault import Shredded
+from troth.ports import View
+from troth.terms import (
+    Action,
+    Actor,
+    Instant,
+    PersonId,
+    Prepared,
+    Refusal,
+    Sealed,
+)
+
+
+def book(
+    renderer: Renderer,
+    people: Sequence[PersonId],
+    actor: Actor,
+    real_seconds: Callable[[], int],
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Booked:
+    """Decide, render and book one message each; refusals are booked too. Safe to repeat.
+
+    The campaign's name and the person make one job, so that a resumed or repeated run never books
+    a second message. Who changed between look and book is looked at again.
+
+    Args:
+        renderer: The campaign's.
+        people: Candidates from narrowing.
+        actor: Who sends.
+        real_seconds: The machine's own time for DKIM, POSIX seconds.
+        progress: Told after each booked batch.
+    """
+    desk, campaign = renderer.desk, renderer.campaign
+    told = events.SetProcessed(
+        work="narrow",
+        expression=campaign.expression,
+        generation=_size(desk),
+        counts={"candidates": len(people)},
+        members=members_root(desk, people),
+        purpose=campaign.purpose,
+        campaign=campaign.name,
+    )
+    desk.record_house(told, actor)
+    totals = Booked()
+    for start in range(0, len(people), BATCH):
+        left: Sequence[PersonId] = people[start : start + BATCH]
+        while left:
+            try:
+                left = _book_batch(renderer, left, actor, real_seconds(), totals)
+            except Conflict:  # something was published meanwhile: decide again under it
+                continue
+        progress(min(start + BATCH, len(people)))
+    return totals
+
+
+def _size(desk: Desk) -> int:
+    with desk.store.look() as view:
+        return view.log.size
+
+
+def job_kind(campaign_name: str) -> str:
+    """Name the kind of a campaign's jobs, so that no courier takes those of another."""
+    return f"{JOB}/{campaign_name}"
+
+
+def _book_batch(
+    renderer: Renderer,
+    people: Sequence[PersonId],
+    actor: Actor,
+    signed_at_s: int,
+    totals: Booked,
+) -> Sequence[PersonId]:
+    desk, campaign = renderer.desk, renderer.campaign
+    with desk.store.look() as view:
+        done = {p for p in people if view.row(DONE, _done_key(campaign, p)) is not None}
+        totals.already += len(done)
+        fresh = [p for p in people if p not in done]
+        house_version, now = view.house_version, view.now
+        judged = judge(desk, view, campaign, fresh, actor)
+        desk.vault.keys.load([j.gathered.person for j in judged], now)
+        rows = _rows(view, campaign, judged)
+        prepared: list[Prepared] = []
+        ready: list[tuple[Rendered, Sealed]] = []
+        told: list[Judged] = []
+        for j in judged:
+            try:
+                if isinstance(j.answer, Refusal):
+                    prepared += _refusal_event(desk, campaign, j, j.answer, actor, now)
+                else:
+                    theirs = rows.get(j.gathered.person, ())
+                    rendered, sealed = _rendered(renderer, view, j, theirs, signed_at_s)
+                    prepared += _booked_event(desk, campaign, rendered, j.answer, actor, now)
+                    ready.append((rendered, sealed))
+                told.append(j)
+            except Shredded:
+                totals.refused["erased"] += 1
+    with desk.store.book(house_version) as tx:
+        moved = tx.append(prepared)
+        for rendered, sealed in ready:
+            person = rendered.judged.gathered.person
+            if person in moved:
+                continue
+            tx.put_sealed(person, [sealed])
+            kind = job_kind(campaign.name)
+            tx.enqueue(kind, rendered.ref, _job_payload(campaign, rendered), person)
+            token = _token(campaign, rendered, now)
+            put_pointer(tx, person, TOKENS, _token_key(desk, rendered.token), token)
+            put_pointer(tx, person, DONE, _done_key(campaign, person), b"1")
+    _count(told, moved, totals)
+    return list(moved)
+
+
+def _rendered(
+    renderer: Renderer, view: View, judged: Judged, rows: Sequence[Sealed], signed_at_s: int
+) -> tuple[Rendered, Sealed]:
+    rendered = renderer.render(view, judged, rows, signed_at_s)
+    sealed = renderer.desk.vault.seal_outgoing(
+        judged.gathered.person,
+        renderer.campaign.purpose,
+        rendered.number,
+        rendered.data,
+        view.now,
+    )
+    return rendered, sealed
+
+
+def _done_key(campaign: Campaign, person: PersonId) -> bytes:
+    return crypto.sha256(campaign.name.encode())[:8] + person
+
+
+def _rows(
+    view: View, campaign: Campaign, judged: Iterable[Judged]
+) -> dict[PersonId, list[Sealed]]:
+    """Read the sealed rows of those permitted; behaviour only where a permit reaches it."""
+    permits = [j.answer for j in judged if not isinstance(j.answer, Refusal)]
+    fields = [f"contact.{campaign.channel}", "name.given", "interests"]
+    near = [p.person for p in permits if p.categories.keys() & WEEKS.keys()]
+    far = [p.person for p in permits if not p.categories.keys() & WEEKS.keys()]
+    return view.sealed(far, fields) | view.sealed(near, [*fields, "purchases/"])
+
+
+def _count(judged: Iterable[Judged], moved: frozenset[PersonId], totals: Booked) -> None:
+    for j in judged:
+        if j.gathered.person in moved:
+            continue
+        if isinstance(j.answer, Refusal):
+            totals.refused[j.answer.first.code] += 1
+        else:
+            totals.booked += 1
+            totals.by_level[j.level] += 1
+
+
+def _refusal_event(  # noqa: PLR0913 - an event and its place
+    desk: Desk, campaign: Campaign, judged: Judged, refusal: Refusal, actor: Actor, now: Instant
+) -> list[Prepared]:
+    if judged.gathered.record.erasing:
+        return []
+    said = events.UseRefused(
+        purpose=campaign.purpose,
+        action=Action.SEND,
+        reasons=told_reasons(refusal.reasons),
+        ruleset=judged.facts.house.ruleset.digest,
+        inputs=gate.inputs_digest(judged.request, judged.facts),
+        channel=campaign.channel,
+        campaign=campaign.name,
+    )
+    return desk.scribe.prepare(judged.gathered.person, judged.gathered.head, [said], actor, now)
+
+
+def _booked_event(  # noqa: PLR0913 - an event and its place
+    desk: Desk,
+    campaign: Campaign,
+    rendered: Rendered,
+    permit: gate.Permit,
+    actor: Actor,
+    now: Instant,
+) -> list[Prepared]:
+    judged = rendered.judged
+    said = events.MessageBooked(
+        ref=rendered.ref,
+        purpose=campaign.purpose,
+        channel=campaign.channel,
+        template=campaign.template.label,
+        level=judged.level,
+        categories=tuple(sorted(permit.categories)),
+        basis=permit.basis,
+        ruleset=permit.ruleset,
+        inputs=gate.inputs_digest(judged.request, judged.facts),
+        message_id=rendered.message_id,
+        content=rendered.content,
+        campaign=campaign.name,
+        waiver=permit.waiver or None,
+    )
+    return desk.scribe.prepare(judged.gathered.person, judged.gathered.head, [said], actor, now)
+
+
+def _job_payload(campaign: Campaign, rendered: Rendered) -> bytes:
+    used = sorted(rendered.judged.request.categories)
+    return msgspec.json.encode([campaign.name, rendered.number, used])
+
+
+def _token_key(desk: Desk, token: str) -> bytes:
+    return crypto.mac(desk.vault.keys.secret("token"), token.encode())[:16]
+
+
+def _token(campaign: Campaign, rendered: Rendered, now: Instant) -> bytes:
+    person = rendered.judged.gathered.person.hex()
+    return msgspec.json.encode([person, campaign.purpose, campaign.channel, now + TOKEN_LIFE])

@@ -1,0 +1,162 @@
+"""What outreach speaks of: senders, campaigns, answers, totals."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from troth.engines import ranking
+from troth.kernel import gate
+from troth.kernel.facts import Facts
+from troth.terms import (
+    DAY,
+    SECOND,
+    Action,
+    Actor,
+    Channel,
+    Gathered,
+    Instant,
+    PersonId,
+    Published,
+    Reason,
+    Refusal,
+    UseRequest,
+)
+
+BATCH = 250
+LEASE = 600 * SECOND
+REJUDGE_AFTER = 5 * SECOND
+TOKENS = "preferences.token"
+TOKEN_LIFE = 400 * DAY
+JOB = "outreach.mail"
+WEEKS = {"purchases.13w": 13, "purchases.52w": 52}
+FAVOURITES = 4
+DONE = "outreach.done"
+Value = str | Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A brand as its messages name it.
+
+    Attributes:
+        base_url: Where the brand's own pages are, https, without a final slash.
+    """
+
+    brand: str
+    from_name: str
+    from_address: str
+    list_id: str
+    base_url: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What is sent to whom, under which purpose.
+
+    Attributes:
+        expression: SHA-256 of the audience expression that narrows.
+        template: Published version of the template.
+    """
+
+    name: str
+    purpose: str
+    expression: str
+    template: Published
+    sender: Sender
+    channel: Channel = Channel.EMAIL
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What personal lines are made of, besides the person: item names, and who shops alike."""
+
+    names: Mapping[str, str]
+    alike: ranking.Alike
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a campaign would do now; each person is counted once, by first reason."""
+
+    candidates: int
+    reachable: int
+    by_level: Mapping[int, int]
+    refused: Mapping[str, int]
+    at: Instant
+    house_version: int
+
+
+def request_for(
+    campaign: Campaign, person: PersonId | None, actor: Actor, at: Instant
+) -> UseRequest:
+    """Return the use a campaign asks for; its categories are filled in per person."""
+    return UseRequest(
+        actor=actor,
+        person=person,
+        purpose=campaign.purpose,
+        action=Action.SEND,
+        channel=campaign.channel,
+        categories=frozenset(),
+        at=at,
+        brand=campaign.sender.brand,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One candidate's answer at one look."""
+
+    gathered: Gathered
+    request: UseRequest
+    facts: Facts
+    answer: gate.Permit | Refusal
+    level: int
+
+
+def told_reasons(reasons: Iterable[Reason]) -> tuple[dict[str, str], ...]:
+    return tuple({"code": str(r.code), "rule": r.rule} for r in reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One person's message, signed, with all that its booking needs."""
+
+    judged: Judged
+    ref: str
+    number: int
+    token: str
+    data: bytes
+    subject: str
+    content: str
+    message_id: str
+
+
+@dataclass(slots=True)
+class Booked:
+    """Totals of a booking run."""
+
+    booked: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    by_level: Counter[int] = field(default_factory=Counter)
+    already: int = 0
+
+
+class End(StrEnum):
+    """What became of a booked message."""
+
+    HANDED = "handed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    WITHHELD = "withheld"
+
+
+@dataclass(slots=True)
+class Handed:
+    """Totals of a hand-over run; `withheld` counts by first reason."""
+
+    handed: int = 0
+    failed: int = 0
+    unknown: int = 0
+    withheld: Counter[str] = field(default_factory=Counter)
