@@ -93,7 +93,7 @@ class Workspace:
         """Return the brand as its messages name it."""
         s = self.settings
         return outreach.Sender(
-            s.brand, s.from_name, s.from_address, s.list_id, s.base_url, s.domain
+            s.brand, s.from_name, s.from_address, s.list_id, s.base_url, s.domain, s.postal
         )
 
     def registry_key(self, hashed: bytes) -> bytes:
@@ -426,7 +426,7 @@ def _done(
         return before(view, kind, digest)
 
 
-def _noted(source: Any, report: ImportReport) -> ImportReport:
+def _noted(source: "OpenFile", report: ImportReport) -> ImportReport:
     report.note(source.notes)
     return report
 

@@ -33,6 +33,7 @@ class Settings:
     relay_security: Literal["none", "starttls", "tls"]
     staff: Mapping[str, list[str]] = field(default_factory=dict)
     title: str = ""
+    postal: str = ""
 
     @property
     def record(self) -> Path:
@@ -91,6 +92,7 @@ def read_settings(folder: Path) -> Settings:
             relay_security=_security(values["mail"].get("security", "none")),
             staff=_staff(values),
             title=brand.get("title", name),
+            postal=values["house"].get("address", ""),
         )
     except (KeyError, ValueError, StopIteration, AttributeError, TypeError) as fault:
         raise InvalidInput(

@@ -1,32 +1,22 @@
-"""The houses that attacks happen in: those of the stories and of the hub, copied for each test."""
+"""The house of the stories, made once and copied for each attack."""
 
 import shutil
-import sys
-from pathlib import Path
 
+import marula
 import pytest
-
-TESTS = Path(__file__).parent.parent
-for folder in ("stories", "surfaces"):
-    if str(TESTS / folder) not in sys.path:
-        sys.path.append(str(TESTS / folder))
 
 
 @pytest.fixture(scope="session")
-def made_house(tmp_path_factory):
-    import marula
-
+def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("attacked") / "house"
     marula.make(folder)
     return folder
 
 
 @pytest.fixture
-def house(made_house, tmp_path):
-    import marula
-
+def house(made, tmp_path):
     folder = tmp_path / "house"
-    shutil.copytree(made_house, folder)
+    shutil.copytree(made, folder)
     opened = marula.House(folder)
     yield opened
     opened.ws.close()

@@ -233,11 +233,12 @@ def test_an_agreement_counts_from_its_first_to_before_its_last_moment_within_one
 
 
 def test_a_person_reads_and_takes_all_their_own_data_special_ones_too():
-    me = Actor(Role.PERSON, "me")
+    me = Actor(Role.PERSON, PERSON.hex())
     own = {"actor": me, "purpose": "orders", "channel": None, "categories": CATEGORIES}
     restricted = replace(STRANGER, restricted=True)
     for action in (Action.READ, Action.EXPORT):
         assert codes(restricted, action=action, blocks=[Block("legal_hold")], **own) == []
+        assert codes(action=action, **{**own, "actor": Actor(Role.PERSON, "me")}) == ["unknown_actor"]
     assert codes(action=Action.READ, **{**own, "actor": MARKETER}) == ["purpose_not_permitted"]
     assert codes(action=Action.READ, **{**own, "purpose": "offers"}) == ["purpose_not_permitted"]
 

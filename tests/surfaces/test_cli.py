@@ -525,7 +525,7 @@ def test_a_campaign_is_sent_once_to_whom_it_may_and_refused_to_the_rest(ws, tmp_
     )
     assert sent["handed"] == sent["booked"] == len(inbox.messages()) > 0
     assert (again["handed"], again["booked"]) == (0, 0)
-    assert again["already"] == sent["candidates"]
+    assert again["already"] == sent["booked"]
     to = {r for m in inbox.messages() for r in m.rcpt_to}
     assert shop.address("c-objected") not in to
     assert shop.address("c-stopped") not in to

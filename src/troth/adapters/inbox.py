@@ -79,7 +79,7 @@ class Inbox:
     def __init__(self, folder: str | Path) -> None:
         """Make the folder if need be; what lies in it is kept and listed."""
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 

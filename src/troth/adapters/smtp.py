@@ -17,6 +17,7 @@ relay offers PIPELINING, the next envelope rides with the final dot of the messa
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import smtplib
@@ -54,8 +55,19 @@ class HandoverJournal:
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Open for appending, creating it for its owner only; mends a line cut by a crash."""
+        """Open for appending, creating it for its owner only; mends a line cut by a crash.
+
+        Raises:
+            Unavailable: Another worker, alive, has it open: what it has begun is not to be judged.
+        """
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.close()
+            raise Unavailable(
+                "another worker is handing messages over", "wait until it is done", 30
+            ) from None
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")

@@ -105,7 +105,7 @@ class FileJournal:
             want = crypto.mac(self._key, last + line)
             if not crypto.same(want.hex().encode(), mac):
                 raise EvidenceBroken(
-                    f"restriction journal: line {number} was changed or lines before it are missing",
+                    f"restriction journal: line {number} was changed, or lines before it are gone",
                     _RESTORE,
                 )
             last = want

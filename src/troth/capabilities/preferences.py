@@ -516,7 +516,12 @@ def apply_registry(  # noqa: PLR0913 - a file and where it applies
         batches: The hashes.
         digest: SHA-256 of the file.
         listing: From a public hash to the MAC it is kept under.
+
+    Raises:
+        InvalidInput: The name is not one word.
     """
+    if registry.split() != [registry]:
+        raise InvalidInput("a registry's name is one word", "write it like ZA")
     with desk.store.look() as view:
         rows = _all_rows(view, LISTED, b"l")
         before = {k[1:] for k, told in rows if registry in told.decode().split()}

@@ -76,14 +76,22 @@ class Desk:
         return gate.judge_claim(request, house, self.policy.claim(request))
 
     def facts(
-        self, view: View, request: UseRequest, claim: Claim | Refusal, gathered: Gathered | None
+        self,
+        view: View,
+        request: UseRequest,
+        claim: Claim | Refusal,
+        gathered: Gathered | None,
+        own: bytes = b"",
     ) -> Facts:
-        """Put together what `gate.decide` needs about one person of a batch."""
+        """Put together what `gate.decide` needs about one person of a batch.
+
+        `own` marks the request for consent that is asked about itself: it is not a second one.
+        """
         house = self.house(view)
         purpose = house.purposes.get(request.purpose)
         asks = purpose is not None and purpose.kind is PurposeKind.CONSENT_REQUEST
         contact = gathered.contact if gathered else None
-        asked = bool(asks and contact and view.row(ASK_ONCE, contact.sup) is not None)
+        asked = asks and contact is not None and view.row(ASK_ONCE, contact.sup) not in (None, own)
         return Facts(request.person, request.at, claim, house, gathered, asked)
 
     def person_key(self, external_id: str) -> bytes:

@@ -196,6 +196,14 @@ def _state(
     return None
 
 
+def _themselves(
+    request: UseRequest, _record: PersonRecord, _facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    """Whoever acts as a person acts for nobody but themselves."""
+    own = request.person is not None and request.actor.id == request.person.hex()
+    return None if own else ReasonCode.UNKNOWN_ACTOR
+
+
 def _stored_only(request: UseRequest, plan: Plan) -> bool:
     """Restricted data is stored, shown to the person, written to them about, nothing else."""
     if request.actor.role is Role.PERSON:
@@ -258,6 +266,8 @@ def _house_rules(
     """Rules of the house that can object to this kind of use; the others are not asked."""
     kind = plan.purpose.kind
     rules: list[tuple[str, HouseRule]] = [("house.state", _state)]
+    if request.actor.role is Role.PERSON:
+        rules.append(("house.own", _themselves))
     if plan.sends:
         rules.append(("house.address", _address))
     if kind in MARKETING:

@@ -420,7 +420,7 @@ def campaign_check(call: "Call", name: str, template: str, audience: str) -> Ans
 @_planned
 @click.option("--level", type=click.IntRange(1, 5), default=1, show_default=True)
 @click.option("--out", default="", metavar="FILE", help="Where [NAME-levelK.eml].")
-def campaign_test(  # noqa: PLR0913, PLR0917 - one parameter per option
+def campaign_test(  # noqa: PLR0913 - one parameter per option
     call: "Call", name: str, template: str, audience: str, level: int, out: str
 ) -> Answer:
     """Write the message as a level shows it, with sample words; nobody's data is opened."""

@@ -24,7 +24,7 @@ from troth.terms import GRANTING, Instant, instant
 
 FIELD_CHARS = 4_096
 _SAFE = 2**53
-_UNITS_END = 2**31  # the width of a chunk's column
+UNITS_END = 2**31  # the width of a chunk's column
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
     r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -232,7 +232,7 @@ def _integer(code: str, text: str) -> int:
 
 def _units(text: str) -> int:
     number = _integer("number_invalid", text)
-    if abs(number) >= _UNITS_END:
+    if abs(number) >= UNITS_END:
         raise Refused("number_invalid")
     return number
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from troth.adapters.sources.fields import UNITS_END
 from troth.adapters.sources.headings import Columns
 from troth.adapters.sources.text import Record
 from troth.engines.intake import EventColumns
@@ -149,6 +150,9 @@ class _Cleaner:
     def events(self, first_line: int) -> EventColumns:
         amount, currency = self._integers("amount_minor", 0), self._texts("currency")
         self._money(currency)
+        units = self._integers("units", 1)
+        if units and not -UNITS_END < min(units) <= max(units) < UNITS_END:
+            raise _Unclean
         texts = {name: self._texts(name) for name in _TEXTS if name != "currency"}
         if not all(texts["external_id"]) or not all(texts["kind"]):
             raise _Unclean
@@ -157,7 +161,7 @@ class _Cleaner:
             at=self._instants(),
             amount_minor=amount,
             currency=currency,
-            units=self._integers("units", 1),
+            units=units,
             **texts,
         )
 

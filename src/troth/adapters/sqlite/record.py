@@ -107,7 +107,7 @@ class SqliteStore:
                     self._writer, self._clock.now(), self._projections, self._edge
                 )
                 if house_version is not None and tx.house_version != house_version:
-                    raise Conflict("something published changed meanwhile", "look again")
+                    raise Conflict("something published changed meanwhile", "look again")  # noqa: TRY301 - rolled back below
                 yield tx
                 tx.settle()
                 self._writer.execute("COMMIT")

@@ -8,6 +8,8 @@ over. What was booked is sealed until it leaves and gone afterwards.
 from troth.capabilities.outreach.booking import book, job_kind
 from troth.capabilities.outreach.handover import Courier
 from troth.capabilities.outreach.model import (
+    BATCH,
+    LEASE,
     Booked,
     Campaign,
     End,
@@ -24,6 +26,8 @@ from troth.capabilities.outreach.rendering import Renderer, compose, open_values
 from troth.capabilities.outreach.views import judge, preview
 
 __all__ = [
+    "BATCH",
+    "LEASE",
     "Booked",
     "Campaign",
     "Courier",

@@ -16,21 +16,23 @@ from troth.capabilities.outreach.model import (
     Campaign,
     Judged,
     Rendered,
+    done_key,
     told_reasons,
 )
 from troth.capabilities.outreach.rendering import Renderer
 from troth.capabilities.outreach.views import judge, members_root
 from troth.errors import Conflict
 from troth.kernel import events, gate
-from troth.kernel.desk import Desk, put_pointer
+from troth.kernel.desk import ASK_ONCE, Desk, put_pointer
 from troth.kernel.vault import Shredded
-from troth.ports import View
+from troth.ports import Transaction, View
 from troth.terms import (
     Action,
     Actor,
     Instant,
     PersonId,
     Prepared,
+    PurposeKind,
     Refusal,
     Sealed,
 )
@@ -97,7 +99,7 @@ def _book_batch(
 ) -> Sequence[PersonId]:
     desk, campaign = renderer.desk, renderer.campaign
     with desk.store.look() as view:
-        done = {p for p in people if view.row(DONE, _done_key(campaign, p)) is not None}
+        done = {p for p in people if view.row(DONE, done_key(campaign, p)) is not None}
         totals.already += len(done)
         fresh = [p for p in people if p not in done]
         house_version, now = view.house_version, view.now
@@ -120,19 +122,61 @@ def _book_batch(
             except Shredded:
                 totals.refused["erased"] += 1
     with desk.store.book(house_version) as tx:
-        moved = tx.append(prepared)
+        late = _asked_meanwhile(tx, campaign, ready) if _asks(judged) else frozenset()
+        moved = tx.append([p for p in prepared if p.person not in late]) | late
         for rendered, sealed in ready:
             person = rendered.judged.gathered.person
-            if person in moved:
-                continue
-            tx.put_sealed(person, [sealed])
-            kind = job_kind(campaign.name)
-            tx.enqueue(kind, rendered.ref, _job_payload(campaign, rendered), person)
-            token = _token(campaign, rendered, now)
-            put_pointer(tx, person, TOKENS, _token_key(desk, rendered.token), token)
-            put_pointer(tx, person, DONE, _done_key(campaign, person), b"1")
+            if person not in moved:
+                _keep(tx, desk, campaign, rendered, sealed)
+            elif person not in late and _asks(judged):
+                _unclaim(tx, rendered)
     _count(told, moved, totals)
     return list(moved)
+
+
+def _keep(
+    tx: Transaction, desk: Desk, campaign: Campaign, rendered: Rendered, sealed: Sealed
+) -> None:
+    """Keep a booked message: sealed, as a job, with its stop token and the campaign's mark."""
+    person = rendered.judged.gathered.person
+    tx.put_sealed(person, [sealed])
+    tx.enqueue(job_kind(campaign.name), rendered.ref, _job_payload(campaign, rendered), person)
+    token = _token(campaign, rendered, sealed_at(rendered))
+    put_pointer(tx, person, TOKENS, _token_key(desk, rendered.token), token)
+    put_pointer(tx, person, DONE, done_key(campaign, person), b"1")
+
+
+def sealed_at(rendered: Rendered) -> Instant:
+    """Return the look a message was written from."""
+    return rendered.judged.request.at
+
+
+def _asks(judged: Sequence[Judged]) -> bool:
+    """Say whether this campaign is the one permitted request for consent."""
+    if not judged:
+        return False
+    purpose = judged[0].facts.house.purposes.get(judged[0].request.purpose)
+    return purpose is not None and purpose.kind is PurposeKind.CONSENT_REQUEST
+
+
+def _asked_meanwhile(
+    tx: Transaction, campaign: Campaign, ready: Sequence[tuple[Rendered, Sealed]]
+) -> frozenset[PersonId]:
+    """Claim each address's one request; return whose was taken since the look: look again."""
+    late = set()
+    for rendered, _ in ready:
+        gathered = rendered.judged.gathered
+        mark = done_key(campaign, gathered.person)
+        if gathered.contact is None or not tx.claim_row(ASK_ONCE, gathered.contact.sup, mark):
+            late.add(gathered.person)
+    return frozenset(late)
+
+
+def _unclaim(tx: Transaction, rendered: Rendered) -> None:
+    """Give the one request back where nothing was booked after all."""
+    contact = rendered.judged.gathered.contact
+    if contact is not None:
+        tx.put_row(ASK_ONCE, contact.sup, None)
 
 
 def _rendered(
@@ -147,10 +191,6 @@ def _rendered(
         view.now,
     )
     return rendered, sealed
-
-
-def _done_key(campaign: Campaign, person: PersonId) -> bytes:
-    return crypto.sha256(campaign.name.encode())[:8] + person
 
 
 def _rows(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from troth import crypto
 from troth.engines import ranking
 from troth.kernel import gate
 from troth.kernel.facts import Facts
@@ -41,6 +42,7 @@ class Sender:
 
     Attributes:
         base_url: Where the brand's own pages are, https, without a final slash.
+        postal: The postal address every marketing message must show.
     """
 
     brand: str
@@ -49,6 +51,7 @@ class Sender:
     list_id: str
     base_url: str
     domain: str
+    postal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,11 @@ class Preview:
     house_version: int
 
 
+def done_key(campaign: Campaign, person: PersonId) -> bytes:
+    """Name the one message a campaign may ever book for a person."""
+    return crypto.sha256(campaign.name.encode())[:8] + person
+
+
 def request_for(
     campaign: Campaign, person: PersonId | None, actor: Actor, at: Instant
 ) -> UseRequest:
@@ -116,6 +124,7 @@ class Judged:
 
 
 def told_reasons(reasons: Iterable[Reason]) -> tuple[dict[str, str], ...]:
+    """Spell reasons as events keep them: code and rule, no words."""
     return tuple({"code": str(r.code), "rule": r.rule} for r in reasons)
 
 

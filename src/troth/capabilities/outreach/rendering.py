@@ -198,11 +198,17 @@ class Renderer:
         self.signers = signers
         self._frames = mail.Frames(mail.parse_template(campaign.template.data.decode()))
         self._shapes: dict[tuple[object, ...], mail.Frame] = {}
+        self._checked: set[tuple[int, tuple[str, ...]]] = set()
 
     def draft(
         self, view: View, judged: Judged, rows: Sequence[Sealed], ref: str, token: str
     ) -> mail.Draft:
         """Return the unsigned message for one permitted person."""
+        return self._drafted(view, judged, rows, ref, token)[0]
+
+    def _drafted(
+        self, view: View, judged: Judged, rows: Sequence[Sealed], ref: str, token: str
+    ) -> tuple[mail.Draft, mail.Frame]:
         permit = judged.answer
         if isinstance(permit, Refusal):
             raise InvalidInput("no message is rendered on a refusal")
@@ -221,7 +227,22 @@ class Renderer:
             unsubscribe_url=stop,
             ref=ref,
         )
-        return self._frame(permit.request.categories, values).fill(values, envelope)
+        frame = self._frame(permit.request.categories, values)
+        return frame.fill(values, envelope), frame
+
+    def _require_obligations(self, judged: Judged, frame: mail.Frame, data: bytes) -> None:
+        """Check once per layout and set of obligations that the finished message carries them."""
+        obliged = judged.answer.obligations if not isinstance(judged.answer, Refusal) else ()
+        seen = (id(frame), tuple(obliged))
+        if seen in self._checked:
+            return
+        lacking = mail.unmet(data, obliged, self.campaign.sender.postal)
+        if lacking:
+            raise InvalidInput(
+                f"the message does not carry: {', '.join(lacking)}",
+                "correct the template or the brand in troth.toml",
+            )
+        self._checked.add(seen)
 
     def _frame(self, categories: frozenset[str], values: Mapping[str, Value]) -> mail.Frame:
         """Return the frame for these categories and what there is to show; found once a shape."""
@@ -234,13 +255,18 @@ class Renderer:
     def render(
         self, view: View, judged: Judged, rows: Sequence[Sealed], signed_at_s: int
     ) -> Rendered:
-        """Render and sign one message; about 450 µs, most of it the RSA signature."""
+        """Render and sign one message; about 450 µs, most of it the RSA signature.
+
+        Raises:
+            InvalidInput: The message lacks what the permit obliges it to carry.
+        """
         raw = self.desk.randomness.take(16)
         number = int.from_bytes(raw[:7], "big")
         ref = f"{number:014x}{raw[7:].hex()}"
         token = self.desk.randomness.take(16).hex()
-        draft = self.draft(view, judged, rows, ref, token)
+        draft, frame = self._drafted(view, judged, rows, ref, token)
         data = mail.sign(draft, self.signers, signed_at_s)
+        self._require_obligations(judged, frame, data)
         return Rendered(
             judged,
             ref,

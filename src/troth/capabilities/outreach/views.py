@@ -10,6 +10,7 @@ from troth.capabilities.outreach.model import (
     Campaign,
     Judged,
     Preview,
+    done_key,
     request_for,
 )
 from troth.kernel import consent, events, gate, ledger
@@ -58,7 +59,8 @@ def _judge_one(  # noqa: PLR0913 - one candidate of a batch
     used: frozenset[str] | None,
 ) -> Judged:
     plain = request_for(campaign, gathered.person, actor, view.now)
-    facts = desk.facts(view, plain, claim, gathered)
+    own = b"" if used is None else done_key(campaign, gathered.person)
+    facts = desk.facts(view, plain, claim, gathered, own)
     request = replace(
         plain, categories=gate.allowed_categories(plain, facts) if used is None else used
     )
@@ -68,6 +70,7 @@ def _judge_one(  # noqa: PLR0913 - one candidate of a batch
 
 
 def members_root(desk: Desk, people: Iterable[PersonId]) -> str:
+    """Return the Merkle root over the sorted keyed digests of a set's members."""
     digests = sorted(desk.scribe.member(p) for p in people)
     return ledger.subtree_root(ledger.leaf_hashes(digests)).hex()
 

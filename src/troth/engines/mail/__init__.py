@@ -9,6 +9,7 @@ raw = sign(draft, (ed25519_signer, rsa_signer), at=seconds)  # dkim.py
 from troth.engines.mail.dkim import Draft, Signer, dns_record, draft, sign
 from troth.engines.mail.dkim_check import Checked, check_signatures
 from troth.engines.mail.frame import Envelope, Frame, Frames, Values, compile_frame, presence
+from troth.engines.mail.obligations import unmet
 from troth.engines.mail.template import Repeat, Section, Slot, Template, parse_template
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "parse_template",
     "presence",
     "sign",
+    "unmet",
 ]

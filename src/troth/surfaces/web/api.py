@@ -109,7 +109,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             return _locked(hub, request)  # type: ignore[return-value]
         chosen = None if question.categories is None else frozenset(question.categories)
         ask = Ask(
-            Actor(question.actor.role, question.actor.id),
+            _asker(question.actor.role, question.actor.id),
             question.purpose,
             question.action,
             question.channel,
@@ -135,7 +135,25 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     @app.api_route("/api", methods=["GET", "HEAD"], include_in_schema=False)
     def explained(request: Request) -> Response:
         port = request.url.port or 80
-        return page(hub, "api.html", here="api", key=hub.shown_key, most=BATCH_MAX, port=port)
+        return page(
+            hub,
+            "api.html",
+            here="api",
+            key=hub.shown_key if hub.report else "",
+            most=BATCH_MAX,
+            port=port,
+        )
+
+
+def _asker(role: Role, name: str) -> Actor:
+    """Say who asks: staff listed in troth.toml; what the house does itself is asked in the house.
+
+    Raises:
+        InvalidInput: The role is the machinery's or a customer's own.
+    """
+    if role in (Role.SYSTEM, Role.PERSON):
+        raise InvalidInput("this role does not ask from outside", "name a role of the staff")
+    return Actor(role, name)
 
 
 _FIELDS = f"people (1 to {BATCH_MAX} ids), actor, purpose, action, channel, categories"
@@ -143,7 +161,7 @@ _FIELDS = f"people (1 to {BATCH_MAX} ids), actor, purpose, action, channel, cate
 
 def _decide_batch(hub: Hub, asked: Batch) -> list[dict[str, object]]:
     ask = Ask(
-        Actor(asked.actor.role, asked.actor.id),
+        _asker(asked.actor.role, asked.actor.id),
         asked.purpose,
         asked.action,
         asked.channel,

@@ -6,19 +6,20 @@ over the members' keyed digests.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from troth.kernel import events, gate
-from troth.kernel.desk import Desk
+from troth.kernel.desk import ASK_ONCE, Desk
 from troth.kernel.facts import Facts
 from troth.kernel.reasons import house_reason
-from troth.ports import View
+from troth.ports import Transaction, View
 from troth.surfaces.web import words
 from troth.terms import (
     Action,
     Actor,
     Channel,
     Claim,
+    ContactPoint,
     Gathered,
     Instant,
     PersonId,
@@ -102,11 +103,12 @@ def decide(desk: Desk, ask: Ask, outside: Sequence[str]) -> list[Answer]:
 
 @dataclass(slots=True)
 class _Round:
-    """What one look found: permits and refusals by person, and ids nobody has."""
+    """What one look found: permits and refusals by person, ids nobody has, whom to ask once."""
 
     permits: dict[PersonId, tuple[gate.Permit, str]]
     refusals: dict[PersonId, Refusal]
     unknown: list[str]
+    asking: dict[PersonId, ContactPoint] = field(default_factory=dict)
 
 
 def _round(desk: Desk, ask: Ask, names: list[str], answers: dict[str, Answer]) -> list[str]:
@@ -120,7 +122,10 @@ def _round(desk: Desk, ask: Ask, names: list[str], answers: dict[str, Answer]) -
         people = {name: desk.find(view, name) for name in names}
         prepared, told = _judge_all(desk, view, ask, claim, people)
     with desk.store.book(house_version) as tx:
-        moved = tx.append(prepared)
+        late = _asked_meanwhile(tx, told)
+        moved = late | tx.append([p for p in prepared if p.person not in late])
+        for whose in moved - late:
+            _unclaim(tx, told, whose)
     again = []
     for name, person in people.items():
         refusal = told.refusals.get(person) if person else None
@@ -133,6 +138,20 @@ def _round(desk: Desk, ask: Ask, names: list[str], answers: dict[str, Answer]) -
         else:
             answers[name] = _no(_UNKNOWN)
     return again
+
+
+def _asked_meanwhile(tx: Transaction, told: _Round) -> frozenset[PersonId]:
+    """Claim, per address, the one request for consent; return whose was taken since the look."""
+    return frozenset(
+        person
+        for person, contact in told.asking.items()
+        if not tx.claim_row(ASK_ONCE, contact.sup, b"api" + person)
+    )
+
+
+def _unclaim(tx: Transaction, told: _Round, person: PersonId) -> None:
+    if contact := told.asking.get(person):
+        tx.put_row(ASK_ONCE, contact.sup, None)
 
 
 def _judge_all(
@@ -154,6 +173,8 @@ def _judge_all(
                 )
         else:
             told.permits[gathered.person] = (answer, inputs)
+            if answer.basis == "ask_once" and gathered.contact is not None:
+                told.asking[gathered.person] = gathered.contact
             agreed = _permitted(ask, answer, inputs)
             prepared += desk.scribe.prepare(
                 gathered.person, gathered.head, [agreed], ask.actor, view.now

@@ -115,18 +115,20 @@ def _read(hub: Hub, number: int) -> bytes:
 
 
 def parse(raw: bytes) -> EmailMessage:
-    """Read a mail; what is malformed in it stays visible as it is."""
-    return BytesParser(EmailMessage, policy=default).parsebytes(raw)
+    """Read a mail; what is malformed stays visible as it is, of one nested too deep the head."""
+    parser = BytesParser(EmailMessage, policy=default)
+    try:
+        return parser.parsebytes(raw)
+    except RecursionError:
+        return parser.parsebytes(raw, headersonly=True)
 
 
 def part(found: EmailMessage, kind: Literal["plain", "html"]) -> str:
     """Return the plain or the HTML part, "" if there is none."""
-    body = found.get_body((kind,))
-    if body is None:
-        return ""
     try:
-        return str(body.get_content())
-    except (LookupError, ValueError):
+        body = found.get_body((kind,))
+        return "" if body is None else str(body.get_content())
+    except (LookupError, ValueError, AttributeError, RecursionError):
         return ""
 
 
@@ -134,7 +136,7 @@ def header(found: EmailMessage, name: str) -> str:
     """Return a header as text, "" where it is missing or too broken to read."""
     try:
         return str(found[name] or "")
-    except (LookupError, ValueError, TypeError, AttributeError):
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
         return ""
 
 
@@ -148,7 +150,7 @@ def _when(hub: Hub, found: EmailMessage) -> str:
     text = header(found, "date")
     try:
         return words.spoken(instant(parsedate_to_datetime(text)), hub.ws.settings.zone)
-    except (ValueError, InvalidInput):
+    except (ValueError, OverflowError, InvalidInput):
         return text
 
 

@@ -166,6 +166,8 @@ def form_of(kind: str, raw: bytes) -> dict[str, bytes]:
         return {name: values[0].encode("latin-1") for name, values in found.items()}
     if media != "multipart/form-data" or len(kind) > MEDIA_MAX or "\n" in kind:
         raise InvalidInput("this is no form", "send it url-encoded or as multipart/form-data")
+    if b"multipart/" in raw.lower():  # reading parts in parts costs seconds a request
+        raise InvalidInput("the form holds forms in forms", "send it url-encoded")
     whole = BytesParser(policy=HTTP).parsebytes(
         b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + raw
     )

@@ -21,13 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from troth import crypto
 from troth.app import Workspace
-from troth.errors import Fault, Unavailable
+from troth.errors import Fault, InvalidInput, Unavailable
 from troth.surfaces.web import api, inbox, pages, stop, tiles
-from troth.surfaces.web.parts import STATUS, Hub, Problem, problem
+from troth.surfaces.web.parts import BODY_MAX, STATUS, Hub, Problem, problem
 
 LOOPBACK = "127.0.0.1"
 HOSTS = frozenset({LOOPBACK, "localhost", "[::1]"})
 THREADS = 8
+DIGITS = 12
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -75,8 +76,12 @@ class Door:
 
         request = Request(scope)
         try:
+            if host(request) in HOSTS and announced(request) <= BODY_MAX:
+                await self._app(scope, counted(receive), dressed)
+                return
             if host(request) in HOSTS:
-                await self._app(scope, receive, dressed)
+                answer = _say(self._hub, request, 400, *_TOLD[413])
+                await answer(scope, receive, dressed)
                 return
             answer = _say(self._hub, request, 400, "invalid", "This host is not served here", "")
         except Exception as fault:  # a crash is answered in words, logged by its class
@@ -93,13 +98,34 @@ class Door:
             return PlainTextResponse("Something went wrong here. Nothing was lost.\n", 500)
 
 
+def announced(request: Request) -> int:
+    """Return how long a body says it is; one that does not read is too long."""
+    told = request.headers.get("content-length", "0")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < DIGITS else BODY_MAX + 1
+
+
+def counted(receive: Receive) -> Receive:
+    """Hand a body on piece by piece, and no more than `BODY_MAX` bytes of it."""
+    taken = 0
+
+    async def next_piece() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > BODY_MAX:
+            raise InvalidInput(f"a request has at most {BODY_MAX} bytes", "send less")
+        return message
+
+    return next_piece
+
+
 def host(request: Request) -> str:
     """Return the host a request names, without port: a page elsewhere must not reach this one."""
     named = request.headers.get("host", "").lower()
     return named if named.endswith("]") else named.rpartition(":")[0] or named
 
 
-def _say(  # noqa: PLR0913, PLR0917 - a problem, word by word
+def _say(  # noqa: PLR0913 - a problem, word by word
     hub: Hub,
     request: Request,
     status: int,
