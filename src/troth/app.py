@@ -1,5 +1,6 @@
 """The only file that knows every part: settings → adapters → Workspace."""
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,9 @@ class Workspace:
 
     def follow(self) -> list[following.Standing]:
         """Do what followers are due; a failing one stays open and is tried again next time."""
-        return [_follow(self, name, run) for name, run in _followers().items()]
+        standings = [_follow(self, name, run) for name, run in _followers().items()]
+        custody.keep_tip(self.desk)
+        return standings
 
     def followers(self) -> list[following.Standing]:
         """Say how far each follower is, and what keeps it."""
@@ -222,6 +225,7 @@ def _guard(opened: Workspace) -> None:
         custody.guard(
             view.log, last, lambda: ledger.tree_root(last.size, view.tile) if last else b""
         )
+    custody.guard_journal(opened.desk)
 
 
 def _probe_keys(opened: Workspace) -> None:
@@ -484,9 +488,12 @@ def read_audience(opened: Workspace, name: str) -> audience.Audience:
         InvalidInput: It does not read; names the place.
     """
     path = opened.settings.folder / "audiences" / f"{name}.toml"
-    if not path.is_file():
+    if not _NAME.fullmatch(name) or not path.is_file():
         raise NotFound(f"there is no audience {name}", "write audiences/NAME.toml")
     return audience.parse_audience(parse_toml(f"audiences/{name}.toml", path.read_bytes()))
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def decided(opened: Workspace, campaign: str) -> int:
@@ -563,8 +570,8 @@ def deliver(
     host, port = relay or (s.relay_host, s.relay_port)
     path = s.record.parent / "handover.log"
     totals = outreach.Handed()
-    before = HandoverJournal.read(path) if path.exists() else {}
     with HandoverJournal(path) as log:
+        before = HandoverJournal.read(path)
         transport = SmtpTransport(host, port, s.relay_security)
         courier = outreach.Courier(opened.desk, campaign, transport, log, actor)
         courier.recover(before, totals)

@@ -109,6 +109,10 @@ class RestrictionJournal(Protocol):
         """Append many lines `(act, facts, seq)` with one fsync; none is answered before it."""
         ...
 
+    def tips(self) -> Sequence[str]:
+        """Return every line's MAC in order; raises as `lines` does."""
+        ...
+
     def lines(self) -> Iterator[Mapping[str, str | int]]:
         """Yield every line in order.
 

@@ -238,7 +238,9 @@ def test_a_person_reads_and_takes_all_their_own_data_special_ones_too():
     restricted = replace(STRANGER, restricted=True)
     for action in (Action.READ, Action.EXPORT):
         assert codes(restricted, action=action, blocks=[Block("legal_hold")], **own) == []
-        assert codes(action=action, **{**own, "actor": Actor(Role.PERSON, "me")}) == ["unknown_actor"]
+        assert codes(action=action, **{**own, "actor": Actor(Role.PERSON, "me")}) == [
+            "unknown_actor"
+        ]
     assert codes(action=Action.READ, **{**own, "actor": MARKETER}) == ["purpose_not_permitted"]
     assert codes(action=Action.READ, **{**own, "purpose": "offers"}) == ["purpose_not_permitted"]
 

@@ -95,8 +95,16 @@ class FileJournal:
             raise EvidenceBroken("restriction journal: its last line is none", _RESTORE)
         return bytes.fromhex(lines[-1][:64].decode())
 
+    def tips(self) -> list[str]:
+        """Return every line's MAC in order, the chain checked."""
+        return [mac for mac, _ in self._checked()]
+
     def lines(self) -> Iterator[Mapping[str, str | int]]:
         """Yield every line whose MAC chain holds; raise at the first that does not."""
+        for _, line in self._checked():
+            yield events.read_canonical(line)
+
+    def _checked(self) -> Iterator[tuple[str, bytes]]:
         if not self._path.exists():
             return
         last = _FIRST
@@ -109,7 +117,7 @@ class FileJournal:
                     _RESTORE,
                 )
             last = want
-            yield events.read_canonical(line)
+            yield want.hex(), line
 
 
 class FileSignedSize:

@@ -164,6 +164,41 @@ def check_chain(desk: Desk, person: PersonId) -> list[Recorded]:
 _Known = frozenset[tuple[str | int, ...]]
 
 
+JOURNAL = "custody.journal"
+
+
+def keep_tip(desk: Desk) -> None:
+    """Remember how long the restriction journal is and its newest MAC; see `guard_journal`."""
+    tips = desk.journal.tips()
+    if not tips:
+        return
+    tip = msgspec.json.encode([len(tips), tips[-1]])
+    with desk.store.look() as view:
+        if view.row(JOURNAL, b"tip") == tip:
+            return
+    with desk.store.book() as tx:
+        tx.put_row(JOURNAL, b"tip", tip)
+
+
+def guard_journal(desk: Desk) -> None:
+    """Refuse to go on with a restriction journal that lost lines since they were last seen.
+
+    Raises:
+        EvidenceBroken: Cut at its end, deleted or another one; a restore must not miss a line.
+    """
+    with desk.store.look() as view:
+        raw = view.row(JOURNAL, b"tip")
+    if raw is None:
+        return
+    count, mac = msgspec.json.decode(raw)
+    tips = desk.journal.tips()
+    if len(tips) < count or tips[count - 1] != mac:
+        raise EvidenceBroken(
+            f"the restriction journal had {count} lines, {len(tips)} are there or differ",
+            "restore witness/ from its copy",
+        )
+
+
 def journal_missing(desk: Desk, due: Sequence[Due]) -> None:
     """Append the journal line of every restricting event that has none; repeatable.
 

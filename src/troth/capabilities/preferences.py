@@ -123,7 +123,26 @@ def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) ->
             seq = tx.size - len(prepared)
         line = restrictions.line(person, payload, seq)
         desk.journal.note_all([line] if line else [])
+        if choice.status is ConsentStatus.OBJECTED:
+            _bind_address(desk, person, choice.purpose, actor)
         return prepared
+
+
+def _bind_address(desk: Desk, person: PersonId, purpose: str, actor: Actor) -> None:
+    """Put an objection on the list of the person's addresses, so that no other id escapes it."""
+    for channel in Channel:
+        with desk.store.look() as view:
+            found = view.gather([person], channel)
+            house, now = desk.house(view), view.now
+        if not found or found[0].contact is None or purpose not in house.purposes:
+            continue
+        held = consent.resolve(
+            found[0].record, house.purposes[purpose], channel, now, house.purposes
+        )
+        if held.status is ConsentStatus.OBJECTED:
+            block = Block("objection", "purpose", purpose, since=now)
+            contact = found[0].contact
+            suppress_point(desk, channel, contact.bi, contact.sup, block, "objection", actor)
 
 
 def _lifted(choice: Choice, house: House, found: Gathered, now: Instant) -> list[Block]:

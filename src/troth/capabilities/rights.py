@@ -12,11 +12,26 @@ import msgspec
 
 from troth import crypto
 from troth.errors import Conflict, NotFound
-from troth.kernel import events, ledger, proof, restrictions
+from troth.kernel import consent, events, ledger, proof, restrictions
 from troth.kernel.desk import INDEX, Desk, drop_pointer, pointers
+from troth.kernel.facts import House
 from troth.kernel.scribe import Recorded
 from troth.ports import Transaction, View
-from troth.terms import NO_RECORD, Actor, Instant, PersonId, Prepared, zulu
+from troth.terms import (
+    DENYING,
+    NO_RECORD,
+    Actor,
+    Block,
+    Channel,
+    ConsentStatus,
+    Gathered,
+    Instant,
+    PersonId,
+    Prepared,
+    PurposeKind,
+    Suppressed,
+    zulu,
+)
 
 OPEN = "rights.erasing"
 ALIASES = "people.alias"
@@ -228,6 +243,7 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
     fences = len(people)  # a row of its own each, which holds no key
     state.keys = sum(desk.vault.keys.shred(each, None, now) for each in people) - fences
     steps.after(3)
+    _keep_the_no(desk, people)
     with desk.store.book() as tx:
         held = _decode_open(tx.row(OPEN, person) or raw).counts
         for each in people:
@@ -255,6 +271,42 @@ def _journal_once(
             if each.hex() not in told
         ]
     )
+
+
+def _keep_the_no(desk: Desk, people: Sequence[PersonId]) -> None:
+    """Put what a person refused on the list of their address: a no outlives the erasure.
+
+    Kept as a keyed code of the address and a purpose, as every suppression; journalled first.
+    """
+    with desk.store.look() as view:
+        if view.published("house") is None:
+            return
+        house = desk.house(view)
+        kept = [
+            Suppressed(gathered.contact.sup, block)
+            for channel in Channel
+            for gathered in view.gather(people, channel)
+            if gathered.contact is not None
+            for block in _refused(gathered, channel, house, view.now)
+        ]
+        seq = view.log.size
+    desk.journal.note_all([restrictions.suppressed(each.sup, each.block, seq) for each in kept])
+    with desk.store.book() as tx:
+        for each in kept:
+            tx.put_block(each)
+
+
+def _refused(gathered: Gathered, channel: Channel, house: House, now: Instant) -> list[Block]:
+    blocks = []
+    for purpose in house.purposes.values():
+        if purpose.kind not in (PurposeKind.MARKETING, PurposeKind.CONSENT_REQUEST):
+            continue
+        held = consent.resolve(gathered.record, purpose, channel, now, house.purposes)
+        if held.status in DENYING and held.status is not ConsentStatus.EXPIRED:
+            objected = held.status in (ConsentStatus.OBJECTED, ConsentStatus.OPTED_OUT)
+            reason = "objection" if objected else "unsubscribe"
+            blocks.append(Block(reason, "purpose", purpose.name, since=now))
+    return blocks
 
 
 def _drop(tx: Transaction, person: PersonId, people: Sequence[PersonId]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Decide, render and book: one short write a batch; a repeated run books nobody twice."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -19,7 +20,7 @@ from troth.capabilities.outreach.model import (
     done_key,
     told_reasons,
 )
-from troth.capabilities.outreach.rendering import Renderer
+from troth.capabilities.outreach.rendering import Renderer, Unrenderable
 from troth.capabilities.outreach.views import judge, members_root
 from troth.errors import Conflict
 from troth.kernel import events, gate
@@ -71,13 +72,20 @@ def book(
     totals = Booked()
     for start in range(0, len(people), BATCH):
         left: Sequence[PersonId] = people[start : start + BATCH]
+        tries = 0
         while left:
             try:
                 left = _book_batch(renderer, left, actor, real_seconds(), totals)
             except Conflict:  # something was published meanwhile: decide again under it
-                continue
+                tries += 1
+                if tries == RETRIES:
+                    raise
         progress(min(start + BATCH, len(people)))
     return totals
+
+
+RETRIES = 20
+"""How often a batch is decided again because something was published between look and book."""
 
 
 def _size(desk: Desk) -> int:
@@ -100,7 +108,6 @@ def _book_batch(
     desk, campaign = renderer.desk, renderer.campaign
     with desk.store.look() as view:
         done = {p for p in people if view.row(DONE, done_key(campaign, p)) is not None}
-        totals.already += len(done)
         fresh = [p for p in people if p not in done]
         house_version, now = view.house_version, view.now
         judged = judge(desk, view, campaign, fresh, actor)
@@ -109,6 +116,7 @@ def _book_batch(
         prepared: list[Prepared] = []
         ready: list[tuple[Rendered, Sealed]] = []
         told: list[Judged] = []
+        lost: Counter[str] = Counter()
         for j in judged:
             try:
                 if isinstance(j.answer, Refusal):
@@ -120,7 +128,9 @@ def _book_batch(
                     ready.append((rendered, sealed))
                 told.append(j)
             except Shredded:
-                totals.refused["erased"] += 1
+                lost["erased"] += 1
+            except Unrenderable:
+                lost["not_renderable"] += 1
     with desk.store.book(house_version) as tx:
         late = _asked_meanwhile(tx, campaign, ready) if _asks(judged) else frozenset()
         moved = tx.append([p for p in prepared if p.person not in late]) | late
@@ -130,6 +140,8 @@ def _book_batch(
                 _keep(tx, desk, campaign, rendered, sealed)
             elif person not in late and _asks(judged):
                 _unclaim(tx, rendered)
+    totals.already += len(done)
+    totals.refused += lost
     _count(told, moved, totals)
     return list(moved)
 

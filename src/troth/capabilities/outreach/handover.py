@@ -1,6 +1,7 @@
 """Hand booked messages over, deciding once more right before each leaves."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -72,6 +73,7 @@ class Courier:
         self._log = log
         self._actor = actor
         self._leased: dict[str, _Leased] = {}
+        self._until = Instant(0)
         self._house_head = NO_HEAD
 
     def recover(self, journal: Mapping[str, Outcome], totals: Handed) -> None:
@@ -86,7 +88,7 @@ class Courier:
     def _lease(self, only: Iterable[str] | None = None) -> dict[str, _Leased]:
         kind = job_kind(self._campaign.name)
         with self._desk.store.book() as tx:
-            until = Instant(tx.now + LEASE)
+            until = self._until = Instant(tx.now + LEASE)
             jobs = (
                 tx.lease(kind, until, BATCH) if only is None else tx.seize(kind, list(only), until)
             )
@@ -167,6 +169,8 @@ class Courier:
         """
         entry = self._leased[ref]
         with self._desk.store.look() as view:
+            if view.now >= self._until:
+                return False  # another worker may hold these jobs by now
             if self._as_judged(view, entry):
                 return True
             written = {entry.person: entry.written}
@@ -259,9 +263,6 @@ class Courier:
 
 
 def _finish(tx: Transaction, entry: _Leased, end: End) -> None:
-    """End a job; an erasure took the job along with the person."""
-    try:
+    """End a job; an erasure took it along, or a second worker took it over: then it is theirs."""
+    with suppress(Conflict):
         tx.finish([(entry.job, end)])
-    except Conflict:
-        if not entry.erased:
-            raise

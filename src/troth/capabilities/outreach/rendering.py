@@ -1,5 +1,6 @@
 """From a permit and what it opens to a signed message; nothing else is read."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from troth import crypto
@@ -59,6 +60,10 @@ _BASIS = {
 }
 
 
+_LINKLIKE = re.compile(r"[/@:<>\\]|\w\.\w")
+"""What a mail program might turn into a link or an address: never set from what people typed."""
+
+
 def compose(  # noqa: PLR0913 - a permit and what it opens
     desk: Desk,
     view: View,
@@ -69,10 +74,15 @@ def compose(  # noqa: PLR0913 - a permit and what it opens
 ) -> dict[str, Value]:
     """Make the personal values of a message from what the permit opens; nothing else is read."""
     values: dict[str, Value] = {}
-    if opened.get("name.given"):
-        values["first_name"] = opened["name.given"][:40]
-    if opened.get("interests"):
-        told = opened["interests"].split(";")[:3]
+    name = opened.get("name.given", "")
+    if name and not _LINKLIKE.search(name):
+        values["first_name"] = name[:40]
+    told = [
+        each[:40]
+        for each in opened.get("interests", "").split(";")[:3]
+        if not _LINKLIKE.search(each)
+    ]
+    if told:
         values["interest_line"] = f"You told us you like {_and(told)}; we keep an eye out for you."
     history = _history(desk, view, permit, rows)
     for category, lines in history.items():
@@ -185,6 +195,10 @@ def _month(at: int) -> str:
     return _MONTHS[moment(Instant(at)).month - 1]
 
 
+class Unrenderable(InvalidInput):
+    """One person's values do not fit the template; the others' messages are not held up."""
+
+
 class Renderer:
     """Fills and signs messages of one campaign; keeps compiled frames and keys."""
 
@@ -264,7 +278,10 @@ class Renderer:
         number = int.from_bytes(raw[:7], "big")
         ref = f"{number:014x}{raw[7:].hex()}"
         token = self.desk.randomness.take(16).hex()
-        draft, frame = self._drafted(view, judged, rows, ref, token)
+        try:
+            draft, frame = self._drafted(view, judged, rows, ref, token)
+        except InvalidInput as fault:
+            raise Unrenderable(fault.message, fault.remedy) from None
         data = mail.sign(draft, self.signers, signed_at_s)
         self._require_obligations(judged, frame, data)
         return Rendered(
