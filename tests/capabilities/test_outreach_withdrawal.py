@@ -10,6 +10,7 @@ import pytest
 from troth import app
 from troth.adapters.smtp import HandoverJournal, SmtpTransport
 from troth.capabilities import outreach, preferences
+from troth.capabilities.outreach import booking, handover
 from troth.engines.ranking import Alike
 from troth.surfaces.demo.clock import demo_now
 from troth.surfaces.demo.material import write_drafts
@@ -141,9 +142,10 @@ def withdraw(ws, name, purpose="offers"):
 def test_with_nothing_recorded_all_go_and_nobody_is_judged_twice_in_a_hand_over(ws, monkeypatch):
     judged = []
     whole = outreach.judge
-    monkeypatch.setattr(
-        outreach, "judge", lambda *given: judged.append(len(given[3])) or whole(*given)
-    )
+    for place in (booking, handover):
+        monkeypatch.setattr(
+            place, "judge", lambda *given: judged.append(len(given[3])) or whole(*given)
+        )
     handed, reached = send(ws)
     assert (handed.handed, reached) == (4, sorted(NAMES))
     assert judged == [4, 4], "once at booking, once at hand-over; each look before a body is short"
@@ -212,10 +214,11 @@ def test_a_purpose_closed_meanwhile_stops_everybody_left(ws):
 def test_a_permit_of_more_than_a_few_seconds_ago_is_asked_for_again(ws, monkeypatch):
     judged = []
     whole = outreach.judge
-    monkeypatch.setattr(
-        outreach, "judge", lambda *given: judged.append(len(given[3])) or whole(*given)
-    )
-    later = Instant(instant(NOW) + outreach.REJUDGE_AFTER + SECOND)
+    for place in (booking, handover):
+        monkeypatch.setattr(
+            place, "judge", lambda *given: judged.append(len(given[3])) or whole(*given)
+        )
+    later = Instant(instant(NOW) + handover.REJUDGE_AFTER + SECOND)
     handed, _ = send(ws, lambda: ws.clock.set(later))
     assert handed.handed == 4
     assert 1 in judged

@@ -17,7 +17,7 @@ def check(steps):
             told = Counter(e.type for e in house.chain(person))
             agreed = place < 140
             assert told["message.booked"] == agreed
-            assert told["use.refused"] == (not agreed)
+            assert bool(told["use.refused"]) == (not agreed)  # each run asks anew and says so
         assert jobs == 140
         assert house.hand_over().handed == 140
         assert house.delivered() == Counter(f"{n}@post.example" for n in killing.names(140))

@@ -23,7 +23,7 @@ AT = make.AT
 WHO = cast.AGREED
 
 
-def encode(payload, n=1, prev=b"", at=AT, who=WHO, actor="system/00"):  # noqa: PLR0917
+def encode(payload, n=1, prev=b"", at=AT, who=WHO, actor="system/00"):
     return events.encode(payload, person=who, n=n, prev=prev, at=at, actor=actor)
 
 

@@ -116,6 +116,22 @@ def test_no_proof_is_written_for_a_place_outside_the_ledger(grown):
             ledger.consistency_path(size1, size2, grown.read)
 
 
+def test_a_proof_from_a_tile_that_lost_its_end_is_not_written(grown):
+    def cut(level, number):
+        return grown.read(level, number)[: 32 * 5]
+
+    assert ledger.tree_root(5, cut) == naive_root(LEAVES[:5])
+    with pytest.raises(EvidenceBroken, match="shorter"):
+        ledger.tree_root(6, cut)
+    with pytest.raises(EvidenceBroken, match="shorter"):
+        ledger.inclusion_path(0, 8, cut)
+
+
+def test_the_root_over_nothing_is_the_standards():
+    nothing = hashlib.sha256(b"").digest()
+    assert ledger.subtree_root([]) == ledger.Edge(0, []).root() == nothing
+
+
 def test_an_edge_that_does_not_fit_its_size_is_refused(grown):
     tile = grown.tiles[0, 0][: 32 * 5]
     with pytest.raises(EvidenceBroken):

@@ -106,6 +106,23 @@ def test_sizes_in_the_wrong_order_are_a_malformed_question():
             )
 
 
+def test_hashes_of_another_length_than_32_bytes_are_a_malformed_question():
+    short = ROOTS[2][:31]
+    with pytest.raises(InvalidInput):
+        proof.verify_inclusion(ENTRIES[0], index=0, size=2, path=[LEAVES[1]], root=short)
+    good = {"size1": 2, "size2": 2, "root1": ROOTS[2], "root2": ROOTS[2], "path": []}
+    proof.verify_consistency(**good)
+    for change in ({"root1": short}, {"root2": short + b"xy"}, {"path": [short]}):
+        with pytest.raises(InvalidInput):
+            proof.verify_consistency(**{**good, **change})
+
+
+def test_a_receipt_longer_than_any_is_refused_before_it_is_read():
+    for text in ("x" * (proof.MAX_RECEIPT_BYTES + 1), b"\xff" * (proof.MAX_RECEIPT_BYTES + 1)):
+        with pytest.raises(InvalidInput, match="at most"):
+            proof.read_receipt(text, POLICY)
+
+
 def test_L3_two_histories_of_one_size_never_prove_consistent():
     other = cast.Tiles().add([*ENTRIES[:50], b"another", *ENTRIES[51:100]])
     path = ledger.consistency_path(60, 100, other.read)
@@ -213,6 +230,8 @@ FORGERIES = {
     "an unknown extra": signed_receipt(extra=proof.b64(b"\x03" + b"\x00" * 64)),
     "a short erased extra": signed_receipt(extra=proof.b64(b"\x02" + b"\x00" * 31)),
     "an empty extra": signed_receipt(extra=""),
+    "a tree deeper than any": signed_receipt(path=[lines_of()[3]] * 256),
+    "more bytes than are read": RECEIPT.decode() + "\u2014" * proof.MAX_RECEIPT_BYTES,
     "nothing": "",
 }
 
@@ -375,6 +394,8 @@ BAD_POLICIES = {
     "log with three words": f"{LOG} a b\nquorum none",
     "log with a witness key": "log " + key_line(1, "x") + "\nquorum none",
     "witness with a log key": f"{LOG}\nwitness w {key_line(3, 'w', 1)}\nquorum none",
+    "witness without key": f"{LOG}\nwitness w0\nquorum none",
+    "witness with four words": f"{LOG}\n{W[0]} a b\nquorum none",
     "log twice": f"{LOG}\n{LOG}\nquorum none",
     "witness name twice": f"{LOG}\n{W[0]}\n{W[1].replace('w1 ', 'w0 ')}\nquorum none",
     "witness key twice": f"{LOG}\n{W[0]}\n{W[0].replace('w0 ', 'v0 ')}\nquorum none",

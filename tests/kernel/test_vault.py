@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 import pickle
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from troth import crypto
 from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound
-from troth.kernel import vault
+from troth.kernel import events, vault
 from troth.terms import SECOND, KeyRow
 
 WHO, OTHER, NOW = cast.AGREED, cast.WITHDREW, cast.NOW
@@ -393,6 +394,48 @@ def test_a_cut_or_lengthened_chunk_is_refused():
     for bad in [raw[:i] for i in range(len(raw))] + [raw + b"x", b"\x02" + raw[1:]]:
         with pytest.raises(EvidenceBroken):
             vault.unpack_chunk(bad)
+
+
+TAIL = {
+    "currency": "ZAR", "groups": ["g"], "item_group": [0], "items": ["sku"],
+    "kinds": ["purchase"], "source": "t", "tail": {},
+}  # fmt: skip
+
+
+def tailed(tail):
+    whole = vault.pack_chunk(simple(1))
+    front = whole.index(b"{")
+    return whole[:5] + len(tail).to_bytes(4, "big") + whole[9:front] + tail
+
+
+def test_a_tail_is_read_in_its_one_spelling_only():
+    canonical = events.canonical(TAIL)
+    assert vault.unpack_chunk(tailed(canonical)) == simple(1)
+    assert vault.unpack_chunk(tailed(events.canonical({**TAIL, "later": 1}))) == simple(1)
+    for spelled in (
+        canonical.replace(b",", b", ", 1),
+        canonical.replace(b'"t"', b'"\\u0074"'),
+        json.dumps(dict(reversed(TAIL.items())), separators=(",", ":")).encode(),
+    ):
+        assert json.loads(spelled) == TAIL
+        with pytest.raises(EvidenceBroken):
+            vault.unpack_chunk(tailed(spelled))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"kinds": 5}, {"groups": None}, {"items": [1]}, {"item_group": ["0"]}, {"tail": {"0": 1}},
+     {"item_group": [True]}, {"source": None}, {"source": 1, "currency": "\u00e9"}],
+)  # fmt: skip
+def test_a_canonical_tail_of_another_shape_is_no_chunk(change):
+    with pytest.raises(EvidenceBroken):
+        vault.unpack_chunk(tailed(events.canonical({**TAIL, **change})))
+
+
+@pytest.mark.parametrize("tail", [b"{}", b"[]", b"", b'{"x":"\xff"}', b'{"x":' + b"[" * 100_000])
+def test_a_tail_that_is_no_tail_is_no_chunk(tail):
+    with pytest.raises(EvidenceBroken):
+        vault.unpack_chunk(tailed(tail))
 
 
 def test_behaviour_opens_for_its_own_category_and_quarter_only(box):

@@ -287,7 +287,7 @@ def test_a_withdrawal_in_a_file_holds_again_for_somebody_erased_and_brought_back
     house.ws.erase(person, "rq-1")
     again = house.newcomer("probe", stop, {"purpose": "newsletter"}, source="later", **SALE)
     assert again != person
-    assert house.codes(again) == ["withdrawn"]
+    assert house.codes(again) == ["suppressed_unsubscribe", "withdrawn"]
 
 
 def test_every_restriction_is_in_the_journal_before_the_answer_is_given(house):
@@ -300,7 +300,7 @@ def test_every_restriction_is_in_the_journal_before_the_answer_is_given(house):
     preferences.suppress(house.desk, Channel.EMAIL, ADDRESS, Block("complaint"), "story")
     rights.restrict(house.desk, person, "contested", OFFICER)
     said = [line.get("status", line["act"]) for line in journalled()[before:]]
-    assert said == ["withdrawn", "objected", "suppression", "restricted"]
+    assert said == ["withdrawn", "objected", "suppression", "suppression", "restricted"]
 
 
 def test_the_same_file_after_an_erasure_brings_nobody_back(house):

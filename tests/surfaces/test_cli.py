@@ -531,7 +531,7 @@ def test_a_campaign_is_sent_once_to_whom_it_may_and_refused_to_the_rest(ws, tmp_
     assert shop.address("c-stopped") not in to
     state = data(ws, "campaign", "status", "winback")
     assert sorted(state) == ["campaign", "decided", "messages"]
-    assert (state["decided"], state["messages"]["handed"]) == (sent["candidates"], sent["handed"])
+    assert (state["decided"], state["messages"]["handed"]) == (sent["booked"], sent["handed"])
     assert data(ws, "ledger", "verify")["verified"]
 
 

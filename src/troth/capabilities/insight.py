@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from troth.engines import ranking
-from troth.kernel import audience, consent, gate
+from troth.kernel import audience, consent, events, gate
 from troth.kernel.desk import Desk
 from troth.kernel.facts import House
 from troth.kernel.vault import Chunk
@@ -171,8 +171,13 @@ def _bought(person: PersonId, chunks: Sequence[Chunk]) -> Bought:
 
 
 def learn_alike(desk: Desk, view: View, actor: Actor, names: Mapping[str, str]) -> ranking.Alike:
-    """Learn what alike people buy from those alone who agreed to be compared."""
+    """Learn what alike people buy from those alone who agreed to be compared.
+
+    One house event names the work before anything is opened.
+    """
     compare = frozenset({"cohort.compare"})
+    told = events.SetProcessed("train", "alike", view.log.size, {}, "", PURPOSE)
+    desk.record_house(told, actor)
     baskets: list[list[str]] = []
     for page in pages(desk, view):
         for _, chunks in _opened(desk, view, page, actor, ("purchases.52w",), compare):

@@ -30,7 +30,6 @@ from troth.terms import (
 
 PROGRESS = "people.import"
 LISTED = "people.registry"
-ADULT_YEARS = 18
 BOOK_PEOPLE = 250
 FLUSH_EVENTS = 250_000
 KINDS_A_CHUNK = 256
@@ -75,7 +74,7 @@ def import_customers(
 ) -> ImportReport:
     """Take in customers; repeatable, and resumable at the last booked batch.
 
-    Known rows (by outside id) only add facts that were missing; nothing of a person is widened.
+    Known rows (by outside id) are counted and left as they are; nothing of a person is widened.
 
     Args:
         desk: The workspace.
@@ -166,7 +165,7 @@ def _read_row(  # noqa: PLR0913 - a row and where it comes from
         source=source,
         residence=row.residence or None,
         zone=row.zone or None,
-        age=_age(row.birth_year, view.now),
+        age=_age(desk, view, row),
         competent=None,
         language=row.language or None,
     )
@@ -195,11 +194,13 @@ def _plain(text: str) -> str:
     return " ".join(UNSAFE.sub(" ", text).split()) if UNSAFE.search(text) else text
 
 
-def _age(birth_year: int | None, now: Instant) -> str | None:
-    """Tell adult from minor by the year alone; in the year of the birthday, a minor."""
-    if birth_year is None:
+def _age(desk: Desk, view: View, row: CustomerRow) -> str | None:
+    """Tell adult from minor by the year alone and the strictest rule; in doubt, a minor."""
+    if row.birth_year is None:
         return None
-    return "adult" if moment(now).year - birth_year > ADULT_YEARS else "minor"
+    house = desk.house(view)
+    years = house.ruleset.adult_years(row.residence, house.seat, view.now)
+    return "adult" if moment(view.now).year - row.birth_year > years else "minor"
 
 
 def _relation(row: CustomerRow, brand: str, source: str) -> events.RelationRecorded:

@@ -5,6 +5,7 @@ the very next decision. An import books what its row proves and no more.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress as suppress_fault
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -20,7 +21,7 @@ from troth.engines.intake import (
     RegistryRow,
     SuppressionRow,
 )
-from troth.errors import InvalidInput, NotFound
+from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
 from troth.kernel import consent, events, restrictions
 from troth.kernel.desk import SYSTEM, Desk, put_pointer
 from troth.kernel.facts import House
@@ -52,7 +53,10 @@ PROGRESS = "preferences.import"
 KEYS = "preferences.key"
 TOKENS = "preferences.token"
 LISTED = "people.registry"
-TOKEN_DAYS = 400
+MAY_RECORD = frozenset({Role.PERSON, Role.SYSTEM, Role.SUPPORT, Role.OFFICER})
+"""Whoever mails or sells does not write down who agreed to it."""
+TRIES = 20
+"""How often an act is looked at again because others wrote in between."""
 TOKEN_BYTES = 16
 FUTURE_SLACK = 300 * SECOND
 LIFTED_BY_CONSENT = frozenset({"unsubscribe", "objection"})
@@ -96,36 +100,47 @@ def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) ->
             names a channel the purpose does not have. Nothing was recorded.
         Shredded: The person was erased.
     """
-    while True:
-        with desk.store.look() as view:
-            found = view.gather([person], Channel.EMAIL)
-            if not found:
-                raise NotFound("nothing is held under this id")
-            house = desk.house(view)
-            payload = _payload(choice, house, view)
-            _refuse_level(choice, found[0].record.level)
-            lifted = _lifted(choice, house, found[0], view.now) if found[0].contact else []
-            said = [
-                payload,
-                *(
-                    events.SuppressionLifted(b.reason, b.scope, "consent", b.value or None)
-                    for b in lifted
-                ),
-            ]
-            prepared = desk.scribe.prepare(person, found[0].head, said, actor, view.now)
-            contact = found[0].contact
-        with desk.store.book(house.version) as tx:
-            if tx.append(prepared):
-                continue
-            if contact is not None:
-                for block in lifted:
-                    tx.drop_block(Suppressed(contact.sup, block))
-            seq = tx.size - len(prepared)
-        line = restrictions.line(person, payload, seq)
-        desk.journal.note_all([line] if line else [])
-        if choice.status is ConsentStatus.OBJECTED:
-            _bind_address(desk, person, choice.purpose, actor)
-        return prepared
+    if actor.role not in MAY_RECORD:
+        raise InvalidInput(
+            "this role may not record what a person chose", "ask the privacy officer"
+        )
+    for _ in range(TRIES):
+        with suppress_fault(Conflict):  # something was published meanwhile: look again
+            prepared = _record_once(desk, person, choice, actor)
+            if prepared is not None:
+                if choice.status is ConsentStatus.OBJECTED:
+                    _bind_address(desk, person, choice.purpose, actor)
+                return prepared
+    raise Unavailable("others keep writing to this record", "repeat in a moment", 1)
+
+
+def _record_once(
+    desk: Desk, person: PersonId, choice: Choice, actor: Actor
+) -> list[Prepared] | None:
+    """Look, decide, book, journal; None when the person's head moved meanwhile."""
+    with desk.store.look() as view:
+        found = view.gather([person], Channel.EMAIL)
+        if not found:
+            raise NotFound("nothing is held under this id")
+        house = desk.house(view)
+        payload = _payload(choice, house, view)
+        _refuse_level(choice, found[0].record.level)
+        contact = found[0].contact
+        lifted = _lifted(choice, house, found[0], view.now) if contact else []
+        ended = [
+            events.SuppressionLifted(b.reason, b.scope, "consent", b.value or None) for b in lifted
+        ]
+        prepared = desk.scribe.prepare(person, found[0].head, [payload, *ended], actor, view.now)
+    with desk.store.book(house.version) as tx:
+        if tx.append(prepared):
+            return None
+        if contact is not None:
+            for block in lifted:
+                tx.drop_block(Suppressed(contact.sup, block))
+        seq = tx.size - len(prepared)
+    line = restrictions.line(person, payload, seq)
+    desk.journal.note_all([line] if line else [])
+    return prepared
 
 
 def _bind_address(desk: Desk, person: PersonId, purpose: str, actor: Actor) -> None:
@@ -287,7 +302,9 @@ def _take_consents(desk: Desk, acts: _Acts, cursor: bytes, done: int | None) -> 
                 head = known[person].head
                 prepared += desk.scribe.prepare(person, head, said, SYSTEM, view.now)
         lines: list[restrictions.Line] = []
-        with desk.store.book(house.version) as tx:
+        with desk.store.book() as tx:
+            if tx.house_version != house.version:
+                continue  # something was published meanwhile: look again
             start = tx.size
             moved = tx.append(prepared)
             if not moved:
@@ -452,12 +469,15 @@ def suppress_point(  # noqa: PLR0913 - both MACs, since gather and search use di
     actor: Actor,
 ) -> int:
     """Suppress by MAC; see `suppress`."""
+    left: frozenset[PersonId] | None = None
     while True:
         with desk.store.look() as view:
             found = view.gather(view.find(channel, bi), channel)
             holders = [g for g in found if not g.record.erasing]
-            if any(_covers(held, block) for held in view.blocks([sup]).get(sup, ())):
+            known = view.blocks([sup]).get(sup, ())
+            if left is None and any(_covers(held, block) for held in known):
                 return len(holders)
+            told = [g for g in holders if left is None or g.person in left]
             said = events.SuppressionAdded(
                 reason=block.reason,
                 scope=block.scope,
@@ -468,7 +488,7 @@ def suppress_point(  # noqa: PLR0913 - both MACs, since gather and search use di
             )
             prepared = [
                 p
-                for g in holders
+                for g in told
                 for p in desk.scribe.prepare(g.person, g.head, [said], actor, view.now)
             ]
             if not prepared:  # no event can make a follower write the line after a crash
@@ -476,12 +496,12 @@ def suppress_point(  # noqa: PLR0913 - both MACs, since gather and search use di
         with desk.store.book() as tx:
             start = tx.size
             moved = tx.append(prepared)
-            if not moved:
-                tx.put_block(Suppressed(sup, block))
+            tx.put_block(Suppressed(sup, block))
+        seqs = range(start, start + sum(p.person not in moved for p in prepared))
+        desk.journal.note_all([restrictions.suppressed(sup, block, seq) for seq in seqs])
         if not moved:
-            seqs = range(start, start + len(prepared))
-            desk.journal.note_all([restrictions.suppressed(sup, block, seq) for seq in seqs])
             return len(holders)
+        left = moved
 
 
 def _covers(held: Block, block: Block) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from troth import crypto
-from troth.errors import Conflict, NotFound
+from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import consent, events, ledger, proof, restrictions
 from troth.kernel.desk import INDEX, Desk, drop_pointer, pointers
 from troth.kernel.facts import House
@@ -19,6 +19,7 @@ from troth.kernel.scribe import Recorded
 from troth.ports import Transaction, View
 from troth.terms import (
     DENYING,
+    GRANTING,
     NO_RECORD,
     Actor,
     Block,
@@ -28,7 +29,9 @@ from troth.terms import (
     Instant,
     PersonId,
     Prepared,
+    Purpose,
     PurposeKind,
+    Role,
     Suppressed,
     zulu,
 )
@@ -36,6 +39,7 @@ from troth.terms import (
 OPEN = "rights.erasing"
 ALIASES = "people.alias"
 SALT_BYTES = 32
+MAY_ERASE = frozenset({Role.PERSON, Role.SYSTEM, Role.OFFICER})
 NOT_COVERED = (
     "a backup of keys/ made before {at} still opens data backups made before {at}",
     "copies at partners that have not answered, mails already delivered, printed pages",
@@ -78,10 +82,13 @@ def receipts(desk: Desk, person: PersonId, note: str) -> list[Receipt]:
 
 
 def timeline(desk: Desk, person: PersonId) -> list[Recorded]:
-    """Return every event of a person, oldest first, the chain checked; booked as a reading.
+    """Return every event of a person, oldest first, the chain checked.
+
+    Whoever shows it to somebody books the reading first (`events.DataRead`).
 
     Raises:
         Shredded: The person was erased.
+        EvidenceBroken: The chain does not hold.
     """
     with desk.store.look() as view:
         return desk.scribe.chain(view, person)
@@ -227,6 +234,8 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
         NotFound: Nothing was ever held under this id; nothing was recorded.
         Unavailable: A store did not answer. Erasure may have begun: repeat until it returns.
     """
+    if actor.role not in MAY_ERASE:
+        raise InvalidInput("this role may not erase anybody", "ask the privacy officer")
     begin_erasure(desk, person, request, actor)
     steps.after(1)
     with desk.store.look() as view:
@@ -288,12 +297,28 @@ def _keep_the_no(desk: Desk, people: Sequence[PersonId]) -> None:
             for gathered in view.gather(people, channel)
             if gathered.contact is not None
             for block in _refused(gathered, channel, house, view.now)
+            if not _agreed_by_others(view, gathered, people, house.purposes[block.value], house)
         ]
         seq = view.log.size
     desk.journal.note_all([restrictions.suppressed(each.sup, each.block, seq) for each in kept])
     with desk.store.book() as tx:
         for each in kept:
             tx.put_block(each)
+
+
+def _agreed_by_others(
+    view: View, gathered: Gathered, people: Sequence[PersonId], purpose: Purpose, house: House
+) -> bool:
+    """Tell whether somebody who shares the address has a yes of their own: it is theirs to end."""
+    if gathered.contact is None:
+        return False
+    channel = gathered.contact.channel
+    others = [p for p in view.holders(gathered.contact.sup) if p not in people]
+    return any(
+        consent.resolve(other.record, purpose, channel, view.now, house.purposes).status
+        in GRANTING
+        for other in view.gather(others, channel)
+    )
 
 
 def _refused(gathered: Gathered, channel: Channel, house: House, now: Instant) -> list[Block]:

@@ -259,8 +259,6 @@ def _bound(record: PersonRecord, payload: events.Payload, at: Instant, n: int) -
 def project(tx: Transaction, prepared: Prepared) -> None:
     """Keep the gate facts in step with the chain, in the commit that books the event."""
     said = prepared.payload
-    if type(said) not in _STEPS:
-        return
     before = tx.record(prepared.person)
     if isinstance(said, events.PersonMerged) and said.keeps:
         theirs = tx.record(PersonId(bytes.fromhex(said.other)))

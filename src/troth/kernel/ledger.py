@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from troth import crypto
 from troth.errors import EvidenceBroken, InvalidInput
@@ -121,15 +122,10 @@ class Edge:
 
     def root(self) -> bytes:
         """Return the root, from partial tiles only."""
-        if not self.size:
+        parts = [part for row in self._levels for part in reversed(_perfect_parts(row))]
+        if not parts:
             return proof.EMPTY_ROOT
-        root: bytes | None = None
-        for row in self._levels:
-            for part in reversed(_perfect_parts(row)):
-                root = part if root is None else proof.node_hash(part, root)
-        if root is None:
-            raise EvidenceBroken("a tree with entries has no hashes at its right edge")
-        return root
+        return reduce(lambda root, part: proof.node_hash(part, root), parts)
 
 
 def _perfect_parts(row: Sequence[bytes]) -> list[bytes]:

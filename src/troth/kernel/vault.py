@@ -592,7 +592,7 @@ def unpack_chunk(plain: bytes) -> Chunk:
     """Read what `pack_chunk` writes.
 
     Raises:
-        EvidenceBroken: Another version, or lengths that do not add up.
+        EvidenceBroken: Another version, lengths that do not add up, or a tail of another shape.
     """
     if len(plain) < _CHUNK_HEAD.size:
         raise EvidenceBroken("a behaviour chunk is not whole")
@@ -643,7 +643,7 @@ def _tail_encode(chunk: Chunk) -> bytes:
 class _Tail(TypedDict):
     currency: str
     groups: list[str]
-    item_group: list[Annotated[int, msgspec.Meta(ge=0, lt=events.MAX_INT)]]
+    item_group: list[Annotated[int, msgspec.Meta(gt=-events.MAX_INT, lt=events.MAX_INT)]]
     items: list[str]
     kinds: list[str]
     source: str
@@ -655,14 +655,13 @@ _tail_writer = msgspec.json.Encoder(order="sorted")
 
 
 def _tail_words(tail: bytes) -> Mapping[str, Any]:
-    """Read a tail's canonical JSON; plain ASCII of the known shape by a shorter way."""
-    if tail.isascii():
-        try:
-            words = _tail_reader.decode(tail)
-        except msgspec.DecodeError:
-            return events.read_canonical(tail)
-        if _tail_writer.encode(words) == tail:
-            return words
+    """Read a tail's canonical JSON of the known shape; plain ASCII by a shorter way."""
+    try:
+        words = _tail_reader.decode(tail)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise EvidenceBroken("a behaviour chunk is not whole") from None
+    if tail.isascii() and _tail_writer.encode(words) == tail:
+        return words
     return events.read_canonical(tail)
 
 

@@ -11,14 +11,14 @@ from troth import app
 from troth.capabilities import insight, outreach
 from troth.engines import mail
 from troth.errors import Fault, InvalidInput, NotFound
-from troth.kernel import audience
+from troth.kernel import audience, events
 from troth.kernel.desk import SYSTEM
 from troth.surfaces.commands.answer import Answer, counted
 from troth.surfaces.commands.call import Call, plain_name, refused, when
 from troth.surfaces.commands.intake import NAMES
 from troth.surfaces.commands.rights import write_file
 from troth.surfaces.words import catalogue
-from troth.terms import Actor, PersonId, PurposeKind, Refusal, zulu
+from troth.terms import Action, Actor, PersonId, PurposeKind, Refusal, zulu
 
 STATES = ("ready", "leased", "handed", "failed", "unknown", "withheld")
 _MARKETING = (PurposeKind.MARKETING, PurposeKind.CONSENT_REQUEST)
@@ -264,6 +264,9 @@ def send(call: Call, plan: Plan, relay: str, agreed: Callable[[str], bool]) -> A
         narrowed = _narrow(call, ws, plan.audience or plan.name, actor)
         campaign = _campaign(ws, plan, narrowed.wanted)
         if (no := _claim(ws, campaign, actor)) is not None:
+            reasons = tuple({"code": str(r.code), "rule": r.rule} for r in no.reasons)
+            told = events.HouseRefused(campaign.purpose, Action.SEND, reasons, campaign.name)
+            ws.desk.record_house(told, actor)
             return refused(no, "Not sent.")
         seen = outreach.preview(ws.desk, campaign, narrowed.candidates, actor)
         for line in _preview_lines(seen):

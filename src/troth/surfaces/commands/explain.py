@@ -59,6 +59,10 @@ def explain(call: Call, person: str, question: Question) -> Answer:
             who = find(ws, view, person)
         actor = call.actor(ws, who)
         decided = _decide(ws, who, question, actor)
+        if not decided.claimed and isinstance(decided.answer, Refusal):
+            reasons = tuple({"code": str(r.code), "rule": r.rule} for r in decided.answer.reasons)
+            told = events.HouseRefused(plain_word(question.purpose), Action.SEND, reasons)
+            ws.desk.record_house(told, actor)
         if decided.claimed:
             said = events.DataRead(question.purpose, _FIELDS, question.reason or None)
             ws.desk.record(who, [said], actor)
@@ -67,6 +71,11 @@ def explain(call: Call, person: str, question: Question) -> Answer:
     if isinstance(decided.answer, Refusal):
         return _no(decided, decided.answer, zone)
     return _yes(decided, decided.answer, zone)
+
+
+def plain_word(purpose: str) -> str:
+    """Name a purpose in an event only if it reads like one: what callers make up is not kept."""
+    return purpose if purpose.isascii() and purpose.isidentifier() else "unknown"
 
 
 def _decide(ws: app.Workspace, who: PersonId, question: Question, actor: Actor) -> _Decided:

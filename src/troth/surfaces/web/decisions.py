@@ -1,8 +1,7 @@
 """Decisions asked for from outside the house: each recorded before it is answered.
 
-A refusal is an event in the chain of the person it is about; what concerns nobody the house knows
-(a claim refused, an unknown id) goes to the house chain. Permits of one call make one house event
-over the members' keyed digests.
+A permit or refusal is an event in the chain of the person it is about; what concerns nobody the
+house knows (a claim refused, an unknown id) goes to the house chain.
 """
 
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from troth import app as house
 from troth.capabilities import people
 from troth.engines import mail
-from troth.errors import Fault, InvalidInput, NotFound
+from troth.errors import EvidenceBroken, Fault, InvalidInput, NotFound
 from troth.kernel import events
 from troth.surfaces.web import words
 from troth.surfaces.web.parts import Hub, page
@@ -182,6 +182,8 @@ def _written(hub: Hub, found: EmailMessage) -> Written | None:
             booked = _booked(hub, person, ref)
             if booked is not None:
                 return Written(booked.level, booked.categories, booked.template)
+    except EvidenceBroken:
+        raise
     except Fault:
         return None
     return None

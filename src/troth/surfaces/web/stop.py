@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.capabilities import preferences, rights
-from troth.errors import Fault, InvalidInput, NotFound
+from troth.errors import InvalidInput, NotFound, Unavailable
 from troth.surfaces.web import words
 from troth.surfaces.web.parts import Hub, body_of, form_of, page
 
@@ -59,6 +59,6 @@ def _receipt(hub: Hub, stop: preferences.Stop) -> str:
     try:
         note = hub.ws.sign()
         mine = rights.receipts(hub.ws.desk, stop.person, note)
-    except Fault:
+    except (NotFound, Unavailable):
         return ""
     return next((r.text for r in reversed(mine) if r.type == "consent.withdrawn"), "")
