@@ -61,6 +61,6 @@ def test_an_erasure_killed_anywhere_is_finished_by_repeating(made, tmp_path, see
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(100, 160))
+@pytest.mark.parametrize("seed", range(100, 125))
 def test_many_erasures_killed_many_times(made, tmp_path, seed):
     rounds(made, tmp_path, seed, 6)

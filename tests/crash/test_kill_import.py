@@ -99,6 +99,6 @@ def test_a_kill_between_commit_and_journal_loses_no_restriction(waiting, tmp_pat
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(100, 160))
+@pytest.mark.parametrize("seed", range(100, 125))
 def test_many_imports_killed_many_times(waiting, tmp_path, seed):
     rounds(waiting, tmp_path, seed, 5)
