@@ -1,6 +1,7 @@
 """The main job on published data: what its figures promise, and that they can be checked."""
 
 import json
+import runpy
 import subprocess
 import sys
 from collections import Counter
@@ -44,6 +45,23 @@ def test_the_receipt_it_writes_verifies_under_the_policy_it_writes(whole_demo):
     policy_text = (folder / "receipts" / "policy").read_text("utf-8")
     trusted = proof.parse_policy(policy_text, crypto.ed25519_verify)
     assert proof.read_receipt(text, trusted).event is not None
+
+
+def test_the_receipt_verifies_with_the_one_file_that_needs_no_troth(
+    whole_demo, repository, tmp_path
+):
+    folder, told = whole_demo
+    made = runpy.run_path(str(repository / "tools" / "verify_tool.py"))["build"]()
+    (tmp_path / "v.py").write_text(made, "utf-8")
+    line = [sys.executable, "-I", str(tmp_path / "v.py"), str(folder / told["receipt"]["file"])]
+    line.append(str(folder / "receipts" / "policy"))
+    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    forged = tmp_path / "forged.tlog-proof"
+    text = (folder / told["receipt"]["file"]).read_text("utf-8")
+    forged.write_text(text.replace("index ", "index 1", 1), "utf-8")
+    line[3] = str(forged)
+    assert subprocess.run(line, capture_output=True, check=False, cwd=tmp_path).returncode != 0
 
 
 def test_every_mail_carries_the_one_click_stop_and_two_signatures(whole_demo):
