@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from troth import crypto
 from troth.capabilities.outreach.model import (
     BATCH,
     DONE,
@@ -154,7 +153,7 @@ def _keep(
     tx.put_sealed(person, [sealed])
     tx.enqueue(job_kind(campaign.name), rendered.ref, _job_payload(campaign, rendered), person)
     token = _token(campaign, rendered, sealed_at(rendered))
-    put_pointer(tx, person, TOKENS, _token_key(desk, rendered.token), token)
+    put_pointer(tx, person, TOKENS, desk.token_key(rendered.token), token)
     put_pointer(tx, person, DONE, done_key(campaign, person), b"1")
 
 
@@ -274,10 +273,6 @@ def _booked_event(  # noqa: PLR0913 - an event and its place
 def _job_payload(campaign: Campaign, rendered: Rendered) -> bytes:
     used = sorted(rendered.judged.request.categories)
     return msgspec.json.encode([campaign.name, rendered.number, used])
-
-
-def _token_key(desk: Desk, token: str) -> bytes:
-    return crypto.mac(desk.vault.keys.secret("token"), token.encode())[:16]
 
 
 def _token(campaign: Campaign, rendered: Rendered, now: Instant) -> bytes:
