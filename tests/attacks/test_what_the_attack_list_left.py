@@ -70,3 +70,18 @@ def test_a_journal_cut_at_its_end_is_refused_at_start(house):
 def test_the_name_of_an_audience_is_no_path(house):
     with pytest.raises(NotFound):
         app.read_audience(house.ws, "../troth")
+
+
+def test_a_registry_file_with_one_line_that_is_no_hash_refreshes_nothing(house):
+    before = house.desk.house
+    with house.ws.store.look() as view:
+        cleansed = before(view).registries["ZA"].cleansed_at
+    path = house.folder / "reg.csv"
+    path.write_text(
+        "# scheme: sha256-lower-trim\n# as-of: 2026-11-16T00:00:00+02:00\nhash\nfoo\n", "utf-8"
+    )
+    app.import_file(house.ws, "registry", path)
+    with house.ws.store.look() as view:
+        now = before(view).registries["ZA"]
+    assert cleansed
+    assert not now.usable

@@ -119,8 +119,21 @@ def _material(published: Iterable[Published]) -> dict[str, int]:
 
 
 def _caps(limits: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    unknown = limits.keys() - _LIMITS
+    if unknown:
+        raise InvalidInput(
+            f"troth.toml: [limits] has no {min(unknown)}",
+            f"use one of {', '.join(sorted(_LIMITS))}",
+        )
     count = limits.get("marketing_per_30_days")
-    return {PurposeKind.MARKETING: (int(count), 30)} if count is not None else {}
+    if count is None:
+        return {}
+    if type(count) is not int or count < 0:
+        raise InvalidInput("troth.toml: marketing_per_30_days is no whole number", "write 4, say")
+    return {PurposeKind.MARKETING: (count, 30)}
+
+
+_LIMITS = frozenset({"marketing_per_30_days", "segment_k", "segment_k_outside", "silent_days"})
 
 
 def _registries(published: list[Published]) -> dict[str, Registry]:

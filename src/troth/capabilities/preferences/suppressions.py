@@ -158,7 +158,12 @@ def apply_registry(  # noqa: PLR0913 - a file and where it applies
         before = {k[1:] for k, told in rows if registry in told.decode().split()}
         latest, now = _newest_file(view, registry), view.now
     usable = file.scheme in addresses.REGISTRY_SCHEMES and 0 < (file.as_of or 0) <= now
-    keys = {listing(row.digest) for batch in batches for row in batch.rows} if usable else set()
+    keys: set[bytes] = set()
+    for batch in batches if usable else ():
+        usable = usable and not any(each.outcome == "rejected" for each in batch.findings)
+        keys |= {listing(row.digest) for row in batch.rows}
+    if not usable:  # a file that does not read whole frees nobody and refreshes nothing
+        keys = set()
     for key in sorted(keys - before):
         _list_one(desk, key, registry, listed=True)
     for key in sorted(before - keys) if usable and latest <= (file.as_of or 0) else ():

@@ -77,6 +77,11 @@ class Call:
     def opened(self) -> Iterator[app.Workspace]:
         """Open the workspace; a standing clock is said."""
         at = self.standing()
+        if at is not None and at > app.real_micros() and not (self.folder / DEMO_MARK).is_file():
+            raise InvalidInput(
+                "--at lies in the future",
+                "what is recorded there would lock the record until then",
+            )
         ws = app.open(self.folder, at=at)
         try:
             if at is not None:

@@ -33,6 +33,8 @@ def write_file(path: Path, held: str | bytes) -> None:
 
 def export(call: Call, person: str, out: Path, reason: str) -> Answer:
     """Write a person's receipts; that they were taken out is recorded first."""
+    if out.is_dir() and any(out.glob("*.tlog-proof")):
+        raise InvalidInput("receipts lie in this folder already", "name another with --out")
     with call.opened() as ws:
         with ws.store.look() as view:
             who = find(ws, view, person)
@@ -49,7 +51,7 @@ def export(call: Call, person: str, out: Path, reason: str) -> Answer:
         data,
         [
             f"{len(found)} receipts lie in {out}, with the policy they verify under.",
-            "Anybody can check one: troth receipt verify FILE --policy policy",
+            f"Anybody can check one: troth receipt verify FILE --policy {out}/policy",
         ],
     )
 
