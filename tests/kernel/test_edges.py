@@ -356,3 +356,25 @@ def test_a_rendered_message_opens_for_sending_it_under_its_own_purpose_only():
     for permit, closed in ((sends, orders), (reads, orders)):
         with pytest.raises(InvalidInput, match="not for sending this message"):
             box.open_outgoing(permit, closed, asking.NOON)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"marketing_per_30_day": 4},
+        {"marketing_per_30_days": "four"},
+        {"marketing_per_30_days": -1},
+    ],
+)
+def test_a_limit_that_is_misspelt_or_no_number_is_refused_and_never_dropped(limits):
+    from troth.kernel import house as kernel_house
+
+    with pytest.raises(InvalidInput, match=r"troth\.toml"):
+        kernel_house._caps(limits)
+
+
+def test_a_house_without_a_limit_has_no_cap_and_one_with_it_has_it():
+    from troth.kernel import house as kernel_house
+
+    assert kernel_house._caps({}) == {}
+    assert list(kernel_house._caps({"marketing_per_30_days": 4}).values()) == [(4, 30)]
