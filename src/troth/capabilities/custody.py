@@ -12,7 +12,6 @@ from troth.kernel.desk import SYSTEM, Desk, public
 from troth.kernel.events import PersonCreated
 from troth.kernel.following import Due
 from troth.kernel.house import read_house
-from troth.kernel.scribe import Recorded
 from troth.kernel.vault import Shredded
 from troth.ports import SignedSize, View
 from troth.terms import (
@@ -148,15 +147,6 @@ def guard(state: LogState, last: LogState | None, root_then: Callable[[], bytes]
             f"the record holds {state.size} entries, {last.size} were signed",
             "this is an older or another copy: restore the newest record.db",
         )
-
-
-def check_chain(desk: Desk, person: PersonId) -> list[Recorded]:
-    """Open and check one person's whole chain; an erased person has none."""
-    with desk.store.look() as view:
-        try:
-            return desk.scribe.chain(view, person)
-        except Shredded:
-            return []
 
 
 # The restriction journal, made whole after a crash between commit and journal

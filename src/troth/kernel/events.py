@@ -6,7 +6,7 @@ strings in NFC, times in whole UTC seconds with `Z`. Reading decodes, validates 
 count; nobody re-encodes them, and old versions are read for ever.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -680,7 +680,3 @@ def public_entry(statement: Mapping[str, Any]) -> bytes:
 def act_time(payload_time: str | None, at: Instant) -> Instant:
     """Return when an act happened: its own time if it carries one, else the recording time."""
     return from_zulu(payload_time) if payload_time else at
-
-
-Projector = Callable[[Any, Event], None]
-"""`apply(tx, event)`: run by the store in the commit that books the event."""

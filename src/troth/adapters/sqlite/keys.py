@@ -30,7 +30,6 @@ STEPS: tuple[str, ...] = (
     """,
 )
 SECRETS = ("bi", "sup", "journal", "staff", "token", "code", "log")
-FINALITY = "best effort on this disk"
 
 
 def create(folder: Path, workspace: bytes, randomness: Randomness) -> None:
