@@ -59,7 +59,7 @@ def of_type(annotation):
 def payloads(tag):
     cls, fixed = events.FAMILIES[tag]
     given_fields = {f.name: of_type(f.type) for f in fields(cls) if f.name not in fixed}
-    for name in {"occurred_at", "until", "confirmed_at"} & given_fields.keys():
+    for name in {"occurred_at", "until", "confirmed_at", "due"} & given_fields.keys():
         given_fields[name] = TIMES
     return st.builds(cls, **{k: st.just(v) for k, v in fixed.items()}, **given_fields)
 

@@ -109,6 +109,18 @@ EXAMPLES: dict[str, events.Payload] = {
             "za-dma", "officer/1", "file late", "2026-11-01T00:00:00Z", "2026-11-08T00:00:00Z"
         ),
         events.HouseRefused("offers", "send", REASONS, "winback"),
+        events.MessageOutcome("delivered", "m1", channel="email"),
+        events.MessageOutcome("bounced", "m1", kind="hard", detail="5.1.1", campaign="winback"),
+        events.MessageOutcome("complained", "m1", channel="email", campaign="winback"),
+        events.MessageOutcome("replied", "m1", kind="stop"),
+        events.MessageOutcome("opened", "m1"),
+        events.MessageOutcome("clicked", "m1", detail="2"),
+        events.ContactEnded("email", "contact.email", 0, "changed", "portal"),
+        events.PersonLinked(cast.WITHDREW.hex(), "competent_person", "form", True),
+        events.HousePublished("template:winback@8", HASH),
+        events.StaffActed("signed_in", "marketer/0011223344556677", "passkey"),
+        events.CampaignActed("winback", "scheduled", HASH, "2026-11-21T08:00:00Z", "week 47"),
+        events.ConnectionActed("shop", "sent", {"withdrawn": 3}, HASH),
     )
 }
 

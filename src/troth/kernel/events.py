@@ -347,6 +347,8 @@ class MessageOutcome(Payload):
 
     Attributes:
         channel: Where the message counts against how often the person may be written to.
+        kind: hard or soft of a bounce; stop, question or absent of a reply.
+        detail: A status code such as 5.1.1, or the number of the link followed; never an address.
     """
 
     TYPE = "message"
@@ -355,6 +357,9 @@ class MessageOutcome(Payload):
     reply: int | None = None
     reasons: tuple[dict[str, str], ...] | None = None
     channel: str | None = None
+    kind: str | None = None
+    detail: str | None = None
+    campaign: str | None = None
 
     @property
     def type(self) -> str:
@@ -362,7 +367,11 @@ class MessageOutcome(Payload):
         return f"message.{self.state}"
 
 
-for _state in ("handed", "failed", "unknown", "withheld"):
+MESSAGE_STATES = (
+    "handed", "failed", "unknown", "withheld",
+    "delivered", "bounced", "complained", "replied", "opened", "clicked",
+)  # fmt: skip
+for _state in MESSAGE_STATES:
     FAMILIES[f"message.{_state}"] = (MessageOutcome, {"state": _state})
 
 
@@ -515,6 +524,103 @@ class HouseRefused(Payload):
     campaign: str | None = None
 
 
+@_family
+@dataclass(frozen=True, slots=True)
+class ContactEnded(Payload):
+    """An address is no longer the person's: changed, gone, or given up; its vault row goes."""
+
+    TYPE = "contact.ended"
+    channel: str
+    field: str
+    row: int
+    reason: str
+    source: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class PersonLinked(Payload):
+    """Another person acts for this one, or did until now.
+
+    Attributes:
+        other: The other chain's id, hex.
+        relation: competent_person, contact_of (an organisation's), or agent (with a mandate).
+    """
+
+    TYPE = "person.linked"
+    other: str
+    relation: str
+    source: str
+    ended: bool = False
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class HousePublished(Payload):
+    """A version was published by somebody: a template, an audience, a purpose, a notice."""
+
+    TYPE = "house.published"
+    thing: str
+    digest: str
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class StaffActed(Payload):
+    """Something about an account of the staff: written to the house chain.
+
+    Attributes:
+        act: enrolled, signed_in, signed_out, refused, locked, recovered, suspended, restored,
+            key_made or key_ended.
+        account: Role and keyed digest of the account, as actors are written.
+        method: passkey, totp, recovery or door (a demo's).
+    """
+
+    TYPE = "staff.acted"
+    act: str
+    account: str
+    method: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class CampaignActed(Payload):
+    """A step in a campaign's life, written to the house chain before it takes effect.
+
+    Attributes:
+        act: drafted, submitted, approved, returned, scheduled, started, paused, resumed, stopped,
+            finished or tested.
+        plan: SHA-256 of what was decided on: audience, template version, purpose, time, holdout.
+        due: When it starts.
+    """
+
+    TYPE = "campaign.acted"
+    campaign: str
+    act: str
+    plan: str
+    due: str | None = None
+    note: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class ConnectionActed(Payload):
+    """A connection to another system was made, used for a whole set, or ended.
+
+    Attributes:
+        connection: Its name: a webhook, a sync target, a delivery channel.
+        act: made, ended, sent, received or failed.
+        counts: What was sent or received, by kind.
+        digest: SHA-256 of the file or body.
+    """
+
+    TYPE = "connection.acted"
+    connection: str
+    act: str
+    counts: dict[str, int] | None = None
+    digest: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A recorded event, read and validated."""
@@ -543,7 +649,7 @@ _WRITTEN = {
     cls: tuple(name for name in names if name not in _FIXED[cls]) for cls, names in _FIELDS.items()
 }
 _TIMES = {
-    cls: tuple(n for n in names if n in {"occurred_at", "until", "confirmed_at"})
+    cls: tuple(n for n in names if n in {"occurred_at", "until", "confirmed_at", "due"})
     for cls, names in _FIELDS.items()
 }
 

@@ -1,0 +1,81 @@
+"""Mail out: who signs, who renders, who hands over; and the machine's own time."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from troth import crypto
+from troth.adapters.system import SystemClock
+from troth.app.workspace import Workspace
+from troth.capabilities import outreach
+from troth.engines import mail
+from troth.ports import LocalInbox
+from troth.terms import SECOND, Actor
+
+
+def signers(opened: Workspace) -> tuple[mail.Signer, ...]:
+    """Return the brand's two DKIM signers, Ed25519 and RSA."""
+    folder, domain = opened.settings.keys, opened.settings.domain
+    seed = (folder / "dkim-ed25519.key").read_bytes()
+    pem = (folder / "dkim-rsa.key").read_bytes()
+    return (
+        mail.Signer(domain, "troth-ed", "ed25519-sha256", seed),
+        mail.Signer(domain, "troth-rsa", "rsa-sha256", crypto.RsaKey(pem)),
+    )
+
+
+def deliver(
+    opened: Workspace,
+    campaign: outreach.Campaign,
+    actor: Actor,
+    relay: tuple[str, int] | None = None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> outreach.Handed:
+    """Hand booked messages over to the relay, finishing first what a killed worker had begun.
+
+    Args:
+        opened: The workspace.
+        campaign: Whose messages.
+        actor: Who sends.
+        relay: Host and port; None takes the workspace's own.
+        progress: Told after each batch.
+
+    Raises:
+        Unavailable: The relay cannot be reached; nothing is lost, repeat later.
+    """
+    from troth.adapters.smtp import HandoverJournal, SmtpTransport
+
+    s = opened.settings
+    host, port = relay or (s.relay_host, s.relay_port)
+    path = s.record.parent / "handover.log"
+    totals = outreach.Handed()
+    with HandoverJournal(path) as log:
+        before = HandoverJournal.read(path)
+        transport = SmtpTransport(host, port, s.relay_security)
+        courier = outreach.Courier(opened.desk, campaign, transport, log, actor)
+        courier.recover(before, totals)
+        courier.run(totals, progress)
+    return totals
+
+
+def local_inbox(folder: Path) -> LocalInbox:
+    """Return a local receiving mailbox, for demos and trials; start it to get its port."""
+    from troth.adapters.inbox import Inbox
+
+    return Inbox(folder)
+
+
+def real_seconds() -> int:
+    """Return the machine's own POSIX seconds, for DKIM, whatever the workspace's clock says."""
+    return SystemClock().now() // SECOND
+
+
+def renderer(
+    opened: Workspace, campaign: outreach.Campaign, shelf: outreach.Shelf
+) -> outreach.Renderer:
+    """Return what fills and signs a campaign's messages."""
+    return outreach.Renderer(opened.desk, campaign, shelf, signers(opened))
+
+
+def real_micros() -> int:
+    """Return the machine's own microseconds, to time a step; decides nothing."""
+    return SystemClock().now()
