@@ -3,6 +3,7 @@
 import atexit
 import csv
 import functools
+import re
 import shutil
 import tempfile
 import threading
@@ -76,6 +77,17 @@ class Shop:
     def key(self) -> dict[str, str]:
         """The header that opens the HTTP interface."""
         return {"authorization": f"Bearer {self.app.state.hub.shown_key}"}
+
+    def door(self, role: str) -> TestClient:
+        """A browser that went through a role's door and holds its session."""
+        client = TestClient(self.app, base_url="http://127.0.0.1:8400", follow_redirects=False)
+        answer = client.post(f"/doors/{role}")
+        assert answer.status_code == 303, answer.text
+        return client
+
+    def form(self, client: TestClient, path: str) -> str:
+        """The token that forms of this session carry, read from a page as a browser would."""
+        return re.search(r'name="form" value="([^"]+)"', client.get(path).text)[1]
 
     def size(self) -> int:
         """How many entries the ledger has."""

@@ -17,7 +17,7 @@ from troth.terms import Action, Channel
 
 READ = ["GET", "HEAD"]
 EXAMPLE = "cast-objected"
-TYPES = {"css": "text/css", "svg": "image/svg+xml"}
+TYPES = {"css": "text/css", "svg": "image/svg+xml", "js": "text/javascript"}
 
 
 def add_routes(app: FastAPI, hub: Hub) -> None:

@@ -85,7 +85,13 @@ def _environment() -> Environment:
     made.filters["joined"] = words.joined
     made.filters["categories"] = words.categories
     made.filters["few"] = chart.few
-    made.globals |= {"style": f"/static/hub.css?v={static_digest()}"}
+    digest = static_digest()
+    made.globals |= {
+        "style": f"/static/hub.css?v={digest}",
+        "console_style": f"/static/console.css?v={digest}",
+        "live": f"/static/live.js?v={digest}",
+        "role_words": words.ROLES,
+    }
     return made
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import uvicorn
 from anyio import to_thread
@@ -16,22 +17,33 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from troth import crypto
 from troth.app import Workspace
 from troth.errors import Fault, InvalidInput, Unavailable
-from troth.surfaces.web import api, inbox, pages, stop, tiles
+from troth.surfaces.web import api, console, inbox, pages, stop, tiles, words
+from troth.surfaces.web.acting import NotAllowed, SignInNeeded
 from troth.surfaces.web.parts import BODY_MAX, STATUS, Hub, Problem, problem
 
+PARTS = (
+    console,
+    pages,
+    inbox,
+    stop,
+    tiles,
+    api,
+)
+"""Every part with pages or addresses of its own; each has `add_routes(app, hub)`."""
 LOOPBACK = "127.0.0.1"
 HOSTS = frozenset({LOOPBACK, "localhost", "[::1]"})
 THREADS = 8
 DIGITS = 12
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self';"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    " script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'none'"
 )
 HEADERS = {
     "content-security-policy": POLICY,
@@ -170,6 +182,25 @@ def _errors(app: FastAPI, hub: Hub) -> None:
     app.add_exception_handler(RequestValidationError, malformed)
 
 
+def _strangers(app: FastAPI, hub: Hub) -> None:
+    def unknown(request: Request, _fault: Exception) -> Response:
+        if request.url.path.startswith("/api/"):
+            return _say(hub, request, 401, "not_allowed", "sign in first", "open /signin")
+        if request.method not in {"GET", "HEAD"}:
+            return RedirectResponse("/signin", 303)
+        return RedirectResponse(f"/signin?next={quote(request.url.path)}", 303)
+
+    def barred(request: Request, fault: Exception) -> Response:
+        if not isinstance(fault, NotAllowed):
+            raise fault
+        named = " or ".join(words.ROLES[role].lower() for role in fault.allowed)
+        remedy = f"ask a {named}" if named else "open the page again and send the form from there"
+        return _say(hub, request, 403, "not_allowed", "This is not yours to do here", remedy)
+
+    app.add_exception_handler(SignInNeeded, unknown)
+    app.add_exception_handler(NotAllowed, barred)
+
+
 @asynccontextmanager
 async def _few_threads(_app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = THREADS
@@ -204,9 +235,10 @@ def build_app(
         },
     )
     app.state.hub = hub
-    for part in (pages, inbox, stop, tiles, api):
+    for part in PARTS:
         part.add_routes(app, hub)
     _errors(app, hub)
+    _strangers(app, hub)
     app.add_middleware(Door, hub=hub)
     return app
 

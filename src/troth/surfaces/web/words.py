@@ -26,6 +26,13 @@ LEVELS = (
     ("My year", "It also knows what you bought in the last year."),
     ("Compare me with others", "It also knows what people with baskets like yours buy."),
 )
+ROLES = {
+    "marketer": "Marketer",
+    "support": "Support",
+    "privacy_officer": "Privacy officer",
+    "it": "IT and security",
+    "agency": "Agency",
+}
 CHANNELS = {
     "email": "by e-mail", "sms": "by text message", "whatsapp": "by WhatsApp",
     "push": "by push message", "call": "by phone call", "post": "by post",
