@@ -491,6 +491,21 @@ def ledger_prove(call: "Call", index: int | None, since: int | None) -> Answer:
     return log.prove(call, index, since)
 
 
+@root.command()
+@click.argument("address")
+@click.option("--case", required=True, metavar="REF", help="The complaint's own reference.")
+@click.option("--out", default="complaint", show_default=True, metavar="DIR")
+@_everywhere
+def complaint(call: "Call", address: str, case: str, out: str) -> Answer:
+    """Answer a complainant: the whole time-line as PDF, with receipts and notices beside it.
+
+    ADDRESS is an e-mail address or outside id; - reads it from standard input.
+    """
+    from troth.surfaces.commands import complaint as complaints
+
+    return complaints.answer(call, address, case, Path(out))
+
+
 # Running
 
 

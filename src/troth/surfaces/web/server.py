@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from troth import crypto
 from troth.app import Workspace
 from troth.errors import Fault, InvalidInput, Unavailable
-from troth.surfaces.web import api, console, inbox, pages, stop, tiles, words
+from troth.surfaces.web import api, complaint, console, inbox, pages, stop, tiles, words
 from troth.surfaces.web.acting import NotAllowed, SignInNeeded
 from troth.surfaces.web.parts import BODY_MAX, STATUS, Hub, Problem, problem
 
@@ -34,6 +34,7 @@ PARTS = (
     stop,
     tiles,
     api,
+    complaint,
 )
 """Every part with pages or addresses of its own; each has `add_routes(app, hub)`."""
 LOOPBACK = "127.0.0.1"

@@ -1,0 +1,150 @@
+"""The complaint page: an address and a reference in, the whole time-line with proofs out."""
+
+import io
+import threading
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth import app as app_layer
+from troth.capabilities import people
+from troth.errors import Fault, InvalidInput, NotFound
+from troth.surfaces import answering, timeline
+from troth.surfaces.commands.call import Reading, book_reading
+from troth.surfaces.web import words
+from troth.surfaces.web.acting import Session, acting, submitted
+from troth.surfaces.web.console import READ, console_page
+from troth.surfaces.web.parts import Hub, body_of
+from troth.terms import SECOND, Action, Channel, PersonId, Role
+
+ROLES = (Role.OFFICER,)
+KEPT_FOR = 15 * 60 * SECOND
+CASE_MAX = 64
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Answers just made, so that their files can be fetched; gone after fifteen minutes."""
+
+    now: Callable[[], int]
+    _held: dict[str, tuple[int, Session, dict[str, bytes]]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def put(self, name: str, session: Session, files: dict[str, bytes]) -> None:
+        """Keep an answer's files for the session that asked."""
+        with self._lock:
+            now = self.now()
+            self._held = {n: kept for n, kept in self._held.items() if kept[0] > now}
+            self._held[name] = (now + KEPT_FOR, session, files)
+
+    def take(self, name: str, session: Session) -> dict[str, bytes]:
+        """Return the files.
+
+        Raises:
+            NotFound: Gone, never there, or of another session: one answer for all three.
+        """
+        with self._lock:
+            until, whose, files = self._held.get(name, (0, None, {}))
+            if whose is None or whose.form != session.form or self.now() >= until:
+                raise NotFound("this answer is no longer kept here", "make it again")
+            return files
+
+
+def add_routes(app: FastAPI, hub: Hub) -> None:
+    """Add `/console/complaint`."""
+    shelf = Shelf(app_layer.real_micros)
+
+    def show(request: Request, session: Session, code: int = 200, **values: Any) -> Response:  # noqa: ANN401
+        given = {"state": "ask", "fault": "", "case": "", **values}
+        return console_page(
+            hub, request, session, "complaint.html", code, here="complaint", **given
+        )
+
+    @app.api_route("/console/complaint", methods=READ, include_in_schema=False)
+    def ask(request: Request) -> Response:
+        return show(request, acting(hub, request, *ROLES))
+
+    @app.post("/console/complaint", include_in_schema=False)
+    def answer(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
+        session, form = submitted(hub, request, raw, *ROLES)
+        case = form.get("case", "").strip()[:CASE_MAX]
+        try:
+            if not case:
+                raise InvalidInput("the complaint needs its reference", "the one on the letter")
+            person = _whom(hub, form.get("address", ""), form.get("outside", ""))
+        except Fault as fault:
+            return show(request, session, 400, fault=f"{fault.message}. {fault.remedy}", case=case)
+        reading = Reading(
+            person, session.actor, ("timeline", "receipts"), f"complaint {case}", Action.EXPORT
+        )
+        if (refusal := book_reading(hub.ws, reading)) is not None:
+            said = [(words.title(r.code), words.why(r.code)) for r in refusal.reasons]
+            return show(request, session, 403, state="refused", said=said, case=case)
+        made = answering.compose(hub.ws, person, case)
+        name = hub.reference().lower()
+        policy = f"log {hub.ws.signer.key.vkey}\nquorum none\n"
+        files = answering.attachments(made, policy)
+        shelf.put(name, session, files)
+        return show(request, session, state="done", name=name, **_shown(made))
+
+    @app.api_route("/console/complaint/{name}/{file}", methods=READ, include_in_schema=False)
+    def fetch(request: Request, name: str, file: str) -> Response:
+        files = shelf.take(name, acting(hub, request, *ROLES))
+        if file == "answer.pdf":
+            return _download(files["answer.pdf"], "application/pdf", "answer.pdf")
+        if file == "answer.zip":
+            return _download(_zipped(files), "application/zip", "answer.zip")
+        raise NotFound("there is no such file", "take the PDF or the whole folder")
+
+
+def _whom(hub: Hub, address: str, outside: str) -> PersonId:
+    desk = hub.ws.desk
+    with hub.ws.store.look() as view:
+        if outside.strip():
+            found = desk.find(view, outside.strip())
+            known = [desk.keeper(view, found)] if found else []
+        else:
+            known = people.find_by_address(desk, view, Channel.EMAIL, address.strip())
+    if not known:
+        raise NotFound("Nobody is known under this", "Nothing is held, so there is no time-line")
+    if len(known) > 1:
+        raise InvalidInput(
+            f"{len(known)} people share this address", "Give the customer number of the one meant"
+        )
+    return known[0]
+
+
+def _shown(made: answering.Answering) -> dict[str, Any]:
+    groups = [
+        (key, timeline.GROUPS[key], made.count(key))
+        for key in answering.FOR_GROUPS
+        if made.count(key)
+    ]
+    return {
+        "case": made.case,
+        "summary": answering.summary(made),
+        "standing": answering.standing(made),
+        "groups": groups,
+        "days": [
+            (day, [(line, answering.particulars(line, made)) for line in lines])
+            for day, lines in answering.days(made)
+        ],
+    }
+
+
+def _zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, raw in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(name), raw)
+    return out.getvalue()
+
+
+def _download(raw: bytes, kind: str, name: str) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(raw, media_type=kind, headers=headers)
