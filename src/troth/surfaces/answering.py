@@ -188,8 +188,8 @@ _NOTHING = [
     (
         "No answer",
         (
-            "the person has said neither yes nor no; what the law allows without an answer is worked "
-            "out at each use, from the dealings noted below"
+            "the person has said neither yes nor no; what the law allows without an answer is "
+            "worked out at each use, from the dealings noted below"
         ),
     )
 ]
