@@ -140,6 +140,8 @@ def _no(decided: _Decided, refusal: Refusal, zone: str) -> Answer:
         lines.append(f"  {alike[0]['title']}. {alike[0]['why']}")
         lines += [f"      Rule {_cited(each)}" for each in alike]
         lines.append(f"      What would change it: {alike[0]['change']}")
+    if any(each["code"] == "unknown_purpose" for each in told):
+        lines.append(f"      Published are: {', '.join(sorted(decided.house.purposes))}")
     if any(each["doubtful"] for each in told):
         lines.append(f"  {catalogue().doubt}")
     return Answer(data, lines, 1)
