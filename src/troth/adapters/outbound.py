@@ -1,0 +1,120 @@
+"""HTTP out, to systems the house was told of: one request, no redirect, no surprise host.
+
+An address is looked up once and connected to as found, so that a name cannot point elsewhere in
+between. Private and loopback places are refused unless the settings allow this machine.
+"""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from troth.errors import InvalidInput, Unavailable
+
+TIMEOUT_S: Final = 10
+ANSWER_MAX: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to post to; read and checked once.
+
+    Attributes:
+        local: This machine and private networks are meant: a trial, or a system beside this one.
+    """
+
+    host: str
+    port: int
+    path: str
+    secure: bool
+    local: bool
+
+
+def read_place(url: str, *, local: bool = False) -> Place:
+    """Read an address to post to.
+
+    Raises:
+        InvalidInput: Not https (http is for this machine alone), with a login in it, or no host.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise InvalidInput("this is no web address", "write https://…") from None
+    if not parts.hostname or parts.username or parts.password or parts.fragment:
+        raise InvalidInput("this is no web address", "write https://host/path, without a login")
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+        raise InvalidInput("a web address must begin with https://", "http is for this machine")
+    path = parts.path or "/"
+    whole = f"{path}?{parts.query}" if parts.query else path
+    return Place(parts.hostname, port, whole, parts.scheme == "https", local)
+
+
+def _found(place: Place) -> str:
+    try:
+        answers = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise Unavailable("the other system's name is not known now", "try again later") from None
+    for answer in answers:
+        address = str(answer[4][0])
+        if place.local or ipaddress.ip_address(address).is_global:
+            return address
+    raise Unavailable(
+        "the other system lies in a private network", "allow local places in its settings"
+    )
+
+
+def post(place: Place, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    """Send one request and return its status and the beginning of its answer.
+
+    Follows no redirect: a status from 300 up is the answer. Whether an unanswered request was
+    acted on is unknown; send it again only with the same id.
+
+    Raises:
+        Unavailable: No connection, or no answer within ten seconds. `begun` tells whether the
+            body had begun to leave.
+    """
+    address = _found(place)
+    connection = _Pinned(place, address)
+    begun = False
+    try:
+        connection.connect()
+        begun = True
+        connection.request("POST", place.path, body, dict(headers))
+        answer = connection.getresponse()
+        return answer.status, answer.read(ANSWER_MAX)
+    except (OSError, http.client.HTTPException):
+        raise NoAnswer(begun=begun) from None
+    finally:
+        connection.close()
+
+
+class NoAnswer(Unavailable):
+    """The other system did not answer."""
+
+    def __init__(self, *, begun: bool) -> None:
+        """Say whether the request had begun to leave."""
+        super().__init__("the other system does not answer", "try again later")
+        self.begun = begun
+
+
+class _Pinned(http.client.HTTPConnection):
+    """A connection to an address found before, under the name it was asked for by."""
+
+    def __init__(self, place: Place, address: str) -> None:
+        super().__init__(place.host, place.port, timeout=TIMEOUT_S)
+        self._place = place
+        self._address = address
+
+    def connect(self) -> None:
+        """Connect to the address found; with https, under the host's own name."""
+        plain = socket.create_connection((self._address, self._place.port), TIMEOUT_S)
+        if self._place.secure:
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(plain, server_hostname=self._place.host)
+        else:
+            self.sock = plain
