@@ -68,38 +68,42 @@ def _found(place: Place) -> str:
     )
 
 
-def post(place: Place, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    """Send one request and return its status and the beginning of its answer.
+class Reached:
+    """A connection that stands, for one request."""
 
-    Follows no redirect: a status from 300 up is the answer. Whether an unanswered request was
-    acted on is unknown; send it again only with the same id.
+    def __init__(self, place: Place) -> None:
+        """Connect now.
 
-    Raises:
-        Unavailable: No connection, or no answer within ten seconds. `begun` tells whether the
-            body had begun to leave.
-    """
-    address = _found(place)
-    connection = _Pinned(place, address)
-    begun = False
-    try:
-        connection.connect()
-        begun = True
-        connection.request("POST", place.path, body, dict(headers))
-        answer = connection.getresponse()
-        return answer.status, answer.read(ANSWER_MAX)
-    except (OSError, http.client.HTTPException):
-        raise NoAnswer(begun=begun) from None
-    finally:
-        connection.close()
+        Raises:
+            Unavailable: No such name, a private network that was not allowed, or nobody there.
+                Nothing was sent.
+        """
+        self._place = place
+        self._connection = _Pinned(place, _found(place))
+        try:
+            self._connection.connect()
+        except OSError:
+            self._connection.close()
+            raise Unavailable("the other system does not answer", "try again later") from None
 
+    def post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
+        """Send one request; return status and the beginning of the answer, None without one.
 
-class NoAnswer(Unavailable):
-    """The other system did not answer."""
+        Follows no redirect: a status from 300 up is the answer. Whether an unanswered request was
+        acted on is unknown; send it again only under the same id.
+        """
+        try:
+            self._connection.request("POST", self._place.path, body, dict(headers))
+            answer = self._connection.getresponse()
+            return answer.status, answer.read(ANSWER_MAX)
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            self.close()
 
-    def __init__(self, *, begun: bool) -> None:
-        """Say whether the request had begun to leave."""
-        super().__init__("the other system does not answer", "try again later")
-        self.begun = begun
+    def close(self) -> None:
+        """Hang up; nothing was sent unless `post` was called."""
+        self._connection.close()
 
 
 class _Pinned(http.client.HTTPConnection):
