@@ -66,7 +66,13 @@ PURPOSES = {
     "books": Purpose("books", 1, PurposeKind.OPERATIONS, "Books", frozenset(), frozenset()),
 }  # fmt: skip
 NAMES = {purpose.kind: name for name, purpose in PURPOSES.items()}
-HOMES = {"ZA": ("ZA", "Africa/Johannesburg"), "EU": ("DE", "Europe/Berlin")}
+HOMES = {
+    "ZA": ("ZA", "Africa/Johannesburg"),
+    "EU": ("DE", "Europe/Berlin"),
+    "US": ("US-NY", "America/New_York"),
+    "US-CA": ("US-CA", "America/Los_Angeles"),
+    "CA": ("CA-ON", "America/Toronto"),
+}
 
 
 def example_case(
@@ -88,12 +94,13 @@ def example_case(
         labels=frozenset({"purchases"}),
         material={"offers": facts.get("material", 1)},
         registries=_registries(facts),
+        agreements={"live": (0, 0)},
     )
     record = PersonRecord(
         residence=residence,
         zone=facts.get("zone", ""),
         subject=facts.get("subject", "natural"),
-        age=_age(facts, ruleset.adult_years(residence, seat, at)),
+        age=_age(facts, _adult(rule, ruleset, residence, seat, at)),
         competent=facts.get("competent", False),
         standings=_standings(facts, kind, channel, at),
         relations=_relations(facts),
@@ -104,11 +111,12 @@ def example_case(
         actor=Actor(Role.SYSTEM, "worker"),
         person=PERSON,
         purpose=NAMES[kind],
-        action=Action.SEND if channel else Action.PERSONALISE,
+        action=Action(facts.get("action", "send")) if channel else Action.PERSONALISE,
         channel=channel,
         categories=frozenset(),
         at=at,
         brand=BRAND,
+        agreement="live",
     )
     gathered = Gathered(PERSON, Head(1, b"c" * 32), record, contact, blocks)
     return request, Facts(PERSON, at, Claim(), house, gathered, asked=facts.get("asked", False))
@@ -120,6 +128,13 @@ def _kind(rule: Rule, facts: Mapping[str, object]) -> PurposeKind:
     return min(rule.applies.purposes, key=list(PurposeKind).index)
 
 
+def _adult(rule: Rule, ruleset: Ruleset, residence: str, seat: str, at: Instant) -> int:
+    """The age that counts: an age rule's own in its own examples, else the strictest."""
+    if rule.kind == "age":
+        return int(rule.params["under_years"])
+    return ruleset.adult_years(residence, seat, at)
+
+
 def _age(facts: Mapping[str, object], adult: int) -> str:
     age = facts.get("age", "")
     if isinstance(age, int):
@@ -129,8 +144,13 @@ def _age(facts: Mapping[str, object], adult: int) -> str:
 
 def _standings(facts, kind, channel, at: Instant) -> dict[str, Standing]:
     said = facts.get("consent", "none")
+    signalled = {}
+    if facts.get("signal"):
+        day = Instant(at - DAY)
+        opt_out = Act(ConsentStatus.OPTED_OUT, day, day, 2, by="signal")
+        signalled = {"personalise|*": Standing(deny=opt_out)}
     if said == "none":
-        return {}
+        return signalled
     since = instant(facts["consent_at"]) if "consent_at" in facts else Instant(at - 30 * DAY)
     purpose = "personalise" if kind is PurposeKind.PERSONALISE else "offers"
     place = f"{purpose}|{facts.get('consent_channel', channel or '')}"
@@ -139,10 +159,10 @@ def _standings(facts, kind, channel, at: Instant) -> dict[str, Standing]:
     notice = f"offers@{facts.get('notice', 1)}"
     act = Act(status, since, since, 1, until=until, notice=notice)
     if status is ConsentStatus.GIVEN:
-        return {place: Standing(grant=act)}
+        return {place: Standing(grant=act), **signalled}
     if status is ConsentStatus.IMPORTED:
-        return {place: Standing(neutral=act)}
-    return {place: Standing(deny=act)}
+        return {place: Standing(neutral=act), **signalled}
+    return {place: Standing(deny=act), **signalled}
 
 
 def _relations(facts: Mapping[str, object]) -> tuple[Relation, ...]:
@@ -157,6 +177,7 @@ def _relations(facts: Mapping[str, object]) -> tuple[Relation, ...]:
             goods=GOODS if told["similar"] else "tyres",
             collected=told["collected"],
             objection_offered=told["objection_offered"],
+            until=instant(told["until"]) if "until" in told else 0,
         ),
     )
 

@@ -33,7 +33,8 @@ from asking import (
 import troth
 from troth.errors import InvalidInput
 from troth.kernel import gate, plans, predicates
-from troth.kernel.predicates import PREDICATES, GroundRule
+from troth.kernel.grounds import GroundRule
+from troth.kernel.predicates import PREDICATES
 from troth.kernel.reasons import CAUTIOUS, explain, refusal
 from troth.terms import (
     DAY,
@@ -704,13 +705,21 @@ def test_a_broken_predicate_refuses_and_is_never_skipped(monkeypatch, name):
     timed = name in ("ground", "quiet_window")
     monkeypatch.setitem(predicates.PREDICATES, name, lambda *_: Broken({}) if timed else _raises)
     changes = {"purpose": "ask_offers"} if name == "ask_once" else {}
-    assert "rule_error" in codes(within=house(), **changes)
+    assert "rule_error" in codes(_somebody(name), within=house(), **_use(name), **changes)
 
 
 @pytest.mark.parametrize("name", sorted(set(PREDICATES) - {"ask_once"}))
 def test_a_rule_whose_parameters_cannot_be_read_refuses(monkeypatch, name):
     monkeypatch.setitem(predicates.PREDICATES, name, _raises)
-    assert "rule_error" in codes(within=house())
+    assert "rule_error" in codes(_somebody(name), within=house(), **_use(name))
+
+
+def _somebody(name):
+    return replace(AGREED, residence="US-CA") if name == "not_opted_out" else AGREED
+
+
+def _use(name):
+    return {"action": Action.PROFILE, "channel": None} if name == "not_opted_out" else {}
 
 
 def test_a_broken_rule_of_the_house_refuses(monkeypatch):

@@ -21,7 +21,7 @@ from asking import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from troth.kernel import consent, gate, predicates
+from troth.kernel import consent, gate, grounds
 from troth.kernel.consent import apply_consent, resolve
 from troth.kernel.merging import merge
 from troth.terms import (
@@ -218,13 +218,13 @@ def test_an_unknown_zone_is_judged_no_more_loosely_than_a_known_one(record, ques
 
 def test_the_first_law_can_fail(monkeypatch):
     """Planted: a gate that reads a withdrawal as a consent breaks it, and is seen to."""
-    whole = predicates.stands
+    whole = grounds.stands
 
     def wrong(record, where, at):
         status, said, name = whole(record, where, at)
         return (ConsentStatus.GIVEN if status == "withdrawn" else status, said, name)
 
-    monkeypatch.setattr(predicates, "stands", wrong)
+    monkeypatch.setattr(grounds, "stands", wrong)
     withdrawn = told(STRANGER, "withdrawn", 5)
     assert agreed(answer(withdrawn))
     assert not agreed(answer(STRANGER))

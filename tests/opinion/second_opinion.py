@@ -26,8 +26,17 @@ READINGS = {
     "import": "no row of an imported file lifts a suppression, however new and well proven",
     "eu-soft": "EU-11 needs the same six facts, and a row for the member state: rules.md section 9"
     " ships those empty, and an empty row refuses; nobody knows where: the stricter of both",
-    "windows": "ZA-14 and a stale ZA-15 file concern people in South Africa, or nobody knows where",
-    "zones": "no zone known: open only when it is open in every zone the house has customers in",
+    "windows": "ZA-14 and a stale ZA-15 file concern people in South Africa, or nobody knows where;"
+    " US-8 and Canada's hours are about calls and texts, not about mail",
+    "zones": "no zone known: open only when it is open in every zone the house has customers in who"
+    " live where the unknown may live, in South Africa or the EU",
+    "seat": "the sender sits in South Africa, so ZA-5 is asked for everybody, wherever they live",
+    "canada": "C-2 counts days of Toronto; a purchase in the events is a purchase as well as one in"
+    " the customers file; without consent ZA-5 and C-2 must both carry, the strictest wins",
+    "united-states": "CAN-SPAM asks for no consent; section 1 of the rules takes the strictest, and"
+    " the sender's seat asks for consent or a customer, which is stricter",
+    "signal": "GPC is for sale, sharing and targeted advertising: it closes `personalise`, the"
+    " consent to be mailed is another act and stays",
     "level": "the newest word on the slider counts; only 0 stops marketing",
 }
 
@@ -63,6 +72,8 @@ EU = {
     "SE",
 }
 SOFT_OPT_IN_ROWS: set[str] = set()
+IMPLIED_MONTHS = {"sale": 24, "contract": 24, "donation": 24, "membership": 24, "inquiry": 6}
+CASL_ZONE = ZoneInfo("America/Toronto")
 SOON = timedelta(minutes=5)
 SCHEME = "sha256-lower-trim"
 
@@ -77,6 +88,13 @@ def months_after(at: datetime, months: int) -> datetime:
     year, month = divmod(at.month - 1 + months, 12)
     year, month = at.year + year, month + 1
     return at.replace(year=year, month=month, day=min(at.day, calendar.monthrange(year, month)[1]))
+
+
+def months_before(day: date, months: int) -> date:
+    """Return the same day number so many months earlier, clamped to the month's end."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    month += 1
+    return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -120,7 +138,11 @@ class Papers:
         self.house = _toml(self.folder / "troth.toml")["house"]
         self.holidays = self._holidays("ZA")
         self.registry, self.registry_fresh = self._registry()
-        self.zones = {row["zone"] for row in self.customers if row["zone"]} | {self.house["zone"]}
+        unknown = {"ZA", ""} | EU
+        self.zones = {
+            row["zone"] for row in self.customers if row["zone"] and row["residence"] in unknown
+        } | {self.house["zone"]}
+        self.bought = self.last_purchases()
 
     def _acts(self) -> dict[str, list[dict[str, str]]]:
         """Group acts by person; a row said twice counts once."""
@@ -166,7 +188,7 @@ class Papers:
 
     def last_purchases(self) -> dict[str, datetime]:
         """Return when each bought last, from `last_purchase.csv` (external_id, at)."""
-        found = rows(self.folder / "last_purchase.csv")
+        found = rows(self.folder / "last_purchase.csv")  # made from events.parquet by the caller
         return {row["external_id"]: datetime.fromisoformat(row["at"]) for row in found}
 
 
@@ -201,7 +223,7 @@ class Opinion:
             out.append("registry block (ZA-15)")
         if mailbox in self.papers.suppressed:
             out.append("suppressed address")
-        in_za = who["residence"] not in EU
+        in_za = who["residence"] in {"ZA", ""}
         if in_za and not self.papers.registry_fresh:
             out.append("registry file old or missing (ZA-15)")
         ground = self._ground(who, acts)
@@ -272,6 +294,8 @@ class Opinion:
         if minor:
             return "minor without a competent person's consent (ZA-12, EU-4)"
         lacking = self._exception(who)
+        if who["residence"].partition("-")[0] == "CA" and not self._implied(who):
+            lacking.append("no relationship that implies consent any more (C-2)")
         expired = "consent ran out; " if newest else ""
         return f"{expired}no consent, {', '.join(lacking)}" if lacking else ""
 
@@ -283,10 +307,25 @@ class Opinion:
             "details not from a sale": who["details_from_sale"] == "yes",
             "not similar goods": who["relation_goods"] in goods,
             "no objection offered at collection": who["objection_offered"] == "yes",
-            "no row for the member state": who["residence"]
-            in {self.papers.house["seat"], *SOFT_OPT_IN_ROWS},
+            "no row for the member state": who["residence"] not in EU | {""}
+            or who["residence"] in SOFT_OPT_IN_ROWS,
         }
         return [name for name, stands in facts.items() if not stands]
+
+    def _implied(self, who: dict[str, str]) -> bool:
+        """Say whether a dated relationship still implies consent today, by CASL's months."""
+        today = self.papers.at.astimezone(CASL_ZONE).date()
+        dated = []
+        if who["relation_kind"] in IMPLIED_MONTHS and self._past(who["relation_at"]):
+            when = datetime.fromisoformat(who["relation_at"])
+            dated.append((when, IMPLIED_MONTHS[who["relation_kind"]]))
+        bought = self.papers.bought.get(who["external_id"])
+        if bought is not None and bought <= self.papers.at:
+            dated.append((bought, IMPLIED_MONTHS["sale"]))
+        return any(
+            when.astimezone(CASL_ZONE).date() >= months_before(today, months)
+            for when, months in dated
+        )
 
     def _past(self, text: str) -> bool:
         return bool(text) and datetime.fromisoformat(text) <= self.papers.at
@@ -314,9 +353,19 @@ class Opinion:
 
 
 def lapsed(papers: Papers, days: int = 90) -> list[dict[str, str]]:
-    """Return the customers who bought before and not within the last `days` days."""
-    last, limit = papers.last_purchases(), papers.at - timedelta(days=days)
-    return [who for who in papers.customers if last.get(who["external_id"], limit) < limit]
+    """Return the customers who bought before and not within the last `days` days.
+
+    A sale the customers file dates counts as well as purchases among the events.
+    """
+    limit = papers.at - timedelta(days=days)
+
+    def last(who: dict[str, str]) -> datetime:
+        sold = datetime.fromisoformat(who["relation_at"])
+        told = [sold] if who["relation_kind"] == "sale" else []
+        found = papers.bought.get(who["external_id"])
+        return max([*told, *([found] if found else [])], default=limit)
+
+    return [who for who in papers.customers if last(who) < limit]
 
 
 def recipients(papers: Papers, purpose: str = "offers") -> set[str]:

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from troth.kernel.facts import House
+from troth.kernel.grounds import QUARTER
 from troth.kernel.reasons import house_reason, refusal
 from troth.terms import (
     Action,
@@ -113,5 +114,10 @@ def agreement_live(request: UseRequest, house: House) -> bool:
 
 def rules_ended(house: House, residence: str, at: Instant) -> bool:
     """Tell whether a regime that covers the person or the sender says nothing any more."""
-    ruleset = house.ruleset
-    return any(ruleset.ended(name, at) for name in ruleset.applicable(residence, house.seat))
+    key = ("ended", residence, at // QUARTER)
+    known: bool | None = house.memo.get(key)
+    if known is None:
+        ruleset = house.ruleset
+        names = ruleset.applicable(residence, house.seat)
+        known = house.memo[key] = any(ruleset.ended(name, at) for name in names)
+    return known

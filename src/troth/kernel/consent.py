@@ -393,10 +393,11 @@ def agreed_categories(
 
     A consent without a channel counts everywhere; one for a channel counts there.
     """
-    agreed = _NO_CATEGORIES
+    agreed, standings = _NO_CATEGORIES, record.standings
     for where in _personalising(house, channel):
-        if where.exact in record.standings:
-            agreed |= _covered(record, where, at)
+        if where.exact in standings:
+            covered = _covered(record, where, at)
+            agreed = agreed | covered if agreed else covered
     return agreed
 
 
@@ -406,8 +407,12 @@ def _covered(record: PersonRecord, where: Scope, at: Instant) -> frozenset[str]:
         return _NO_CATEGORIES
     marked = record.standings.get(_SOME_WITHDRAWN)
     if marked is None or marked.deny is None or _after(act, marked.deny):
-        return frozenset(act.categories)
+        return _as_set(act.categories)
     return frozenset([c for c in act.categories if not _withdrawn(record, c, act)])
+
+
+_as_set = lru_cache(maxsize=4096)(frozenset[str])
+"""People agree to a few sets of categories; each is made once."""
 
 
 def withdrawn_categories(record: PersonRecord) -> frozenset[str]:
@@ -442,6 +447,35 @@ def level_categories(
     return base | (limit & agreed) if agreed else base
 
 
+def level_opens(
+    record: PersonRecord, house: House, at: Instant, channel: str, wanted: frozenset[str]
+) -> bool:
+    """Tell whether `level_categories` holds all that is wanted, without making the set."""
+    if not record.level:
+        return not wanted
+    base, limit = _opened(house, record.level)
+    above = wanted - base if base else wanted
+    if not above:
+        return True
+    if record.level == FREE_LEVEL or not above <= limit:
+        return False
+    return above <= agreed_categories(record, house, at, channel)
+
+
+def own_categories(
+    record: PersonRecord, house: House, purpose: Purpose, at: Instant
+) -> frozenset[str]:
+    """Categories no level names, which a standing consent to this very purpose names itself."""
+    free: frozenset[str] | None = house.memo.get(("unlevelled", purpose.name))
+    if free is None:
+        free = purpose.categories - _NO_CATEGORIES.union(*house.levels) - house.special
+        house.memo["unlevelled", purpose.name] = free
+    if not free:
+        return _NO_CATEGORIES
+    status, act, _ = stands(record, scope(purpose, "", house.purposes), at)
+    return free.intersection(act.categories) if act and status in GRANTING else _NO_CATEGORIES
+
+
 def _personalising(house: House, channel: str) -> tuple[Scope, ...]:
     """The scopes on which categories are agreed to; once per house and channel."""
     found: tuple[Scope, ...] | None = house.memo.get(("personalising", channel))
@@ -469,6 +503,8 @@ def _opened(house: House, chosen: int) -> tuple[frozenset[str], frozenset[str]]:
 def level(record: PersonRecord, house: House, at: Instant, *, ground: bool) -> int:
     """The level in force: the chosen one, else the highest agreed, else 1 if a ground stands.
 
+    A chosen level above 1 whose whole consent was taken back, opted out of or ran out is 1.
+
     Args:
         record: The person.
         house: The house as published.
@@ -476,9 +512,16 @@ def level(record: PersonRecord, house: House, at: Instant, *, ground: bool) -> i
         ground: A marketing ground stands: consent, or the customer exception.
     """
     if record.level >= 0:
-        return record.level
+        return FREE_LEVEL if _closed_above(record, house, at) else record.level
     agreed = agreed_categories(record, house, at)
     reached = [
         k for k, opens in enumerate(house.levels) if k > FREE_LEVEL and opens and opens <= agreed
     ]
     return max(reached, default=FREE_LEVEL * ground)
+
+
+def _closed_above(record: PersonRecord, house: House, at: Instant) -> bool:
+    """Tell whether a level above 1 was chosen and nothing of what it opens is agreed any more."""
+    if record.level <= FREE_LEVEL or agreed_categories(record, house, at):
+        return False
+    return any(stands(record, where, at)[0] in DENYING for where in _personalising(house, ""))

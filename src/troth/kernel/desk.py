@@ -1,6 +1,7 @@
 """What a use case is handed: record, vault, scribe, the gate's house. One per workspace."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from troth import crypto
@@ -8,6 +9,7 @@ from troth.kernel import gate
 from troth.kernel.events import Payload, public_entry
 from troth.kernel.facts import Facts, House
 from troth.kernel.house import read_house
+from troth.kernel.profiles import Grouping
 from troth.kernel.scribe import Scribe
 from troth.kernel.vault import Vault, lp, search_mac
 from troth.ports import (
@@ -33,12 +35,14 @@ from troth.terms import (
     Refusal,
     Role,
     UseRequest,
+    address_of,
     zulu,
 )
 
 SYSTEM = Actor(Role.SYSTEM, "troth")
 ASK_ONCE = "ask_once"
 EXTERNAL = "people.external"
+_TIMED = re.compile("t([0-9a-f]{7})")
 INDEX = "people.index"
 """Which rows of own tables lead to a person; key: psid, length and name of the table, row key."""
 
@@ -51,6 +55,7 @@ class Desk:
         workspace: 16-byte id of the workspace.
         journal: The restriction journal.
         policy: The staff policy.
+        grouping: Finds everybody's shapes for a preview of many; None where there are none.
     """
 
     workspace: bytes
@@ -61,6 +66,7 @@ class Desk:
     policy: StaffPolicy
     randomness: Randomness
     _houses: dict[int, House] = field(default_factory=dict)
+    grouping: Callable[[], Grouping | None] = lambda: None
 
     def house(self, view: View) -> House:
         """Return the house as published at this view; read once per house version."""
@@ -113,16 +119,21 @@ class Desk:
         return person
 
     def token_key(self, token: str) -> bytes:
-        """Return the MAC a stop token is kept under; the token itself is nowhere in the record."""
-        return crypto.mac(self.vault.keys.secret("token"), token.encode())[:16]
+        """Return the MAC a stop token is kept under; the token itself is nowhere in the record.
+
+        The second a token begins with stays in front, so that tokens of one batch lie together.
+        """
+        made = crypto.mac(self.vault.keys.secret("token"), token.encode())
+        timed = _TIMED.match(token)
+        return bytes.fromhex(f"0{timed[1]}") + made[:12] if timed else made[:16]
 
     def contact(self, channel: Channel, normalised: str, normaliser: int) -> ContactPoint:
         """Return both MACs of an address."""
-        keys = self.vault.keys
+        keys, kept = self.vault.keys, address_of(channel)
         return ContactPoint(
             channel,
-            search_mac(keys.secret("bi"), channel, normalised),
-            search_mac(keys.secret("sup"), channel, normalised),
+            search_mac(keys.secret("bi"), kept, normalised),
+            search_mac(keys.secret("sup"), kept, normalised),
             normaliser,
         )
 
@@ -167,10 +178,32 @@ class Desk:
                     return prepared
 
 
-def put_pointer(tx: Transaction, person: PersonId, table: str, key: bytes, value: bytes) -> None:
-    """Write a row that leads to a person, and note that it does, for the person's erasure."""
+def append_together(tx: Transaction, prepared: Sequence[Prepared]) -> bool:
+    """Book events of several chains, or none of them; False: a head moved, look again."""
+    for each in prepared:
+        found = tx.gather([each.person], None)
+        if not found or (found[0].head.n, found[0].head.c) != (each.n - 1, each.prev):
+            return False
+    return not tx.append(prepared)
+
+
+def put_pointer(  # noqa: PLR0913 - a row and what goes with it
+    tx: Transaction,
+    person: PersonId,
+    table: str,
+    key: bytes,
+    value: bytes,
+    beside: Sequence[tuple[str, bytes, bytes]] = (),
+) -> None:
+    """Write a row that leads to a person, and note that it does, for the person's erasure.
+
+    Rows `(table, key, value)` written `beside` it are noted with it, and go with it.
+    """
     tx.put_row(table, key, value)
-    tx.put_row(INDEX, _index_key(person, table, key), b"")
+    for other, place, held in beside:
+        tx.put_row(other, place, held)
+    noted = b"".join([_noted(other, place) for other, place, _ in beside])
+    tx.put_row(INDEX, _index_key(person, table, key), noted)
 
 
 def _index_key(person: PersonId, table: str, key: bytes) -> bytes:
@@ -178,13 +211,27 @@ def _index_key(person: PersonId, table: str, key: bytes) -> bytes:
     return person + len(name).to_bytes(1, "big") + name + key
 
 
+def _noted(table: str, key: bytes) -> bytes:
+    name = table.encode()
+    return bytes((len(name),)) + name + bytes((len(key),)) + key
+
+
+def _beside(noted: bytes) -> Iterator[tuple[str, bytes]]:
+    while noted:
+        cut = 1 + noted[0]
+        end = cut + 1 + noted[cut]
+        yield noted[1:cut].decode(), noted[cut + 1 : end]
+        noted = noted[end:]
+
+
 def pointers(view: View, person: PersonId) -> Iterator[tuple[str, bytes]]:
     """Yield table and key of every row noted as leading to a person; costs what they have."""
     after = b""
     while page := view.rows(INDEX, person, after, 500):
-        for key, _ in page:
+        for key, noted in page:
             cut = len(person) + 1 + key[len(person)]
             yield key[len(person) + 1 : cut].decode(), key[cut:]
+            yield from _beside(noted)
         after = page[-1][0]
 
 

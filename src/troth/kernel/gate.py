@@ -15,16 +15,15 @@ import msgspec
 
 from troth.errors import InvalidInput
 from troth.kernel.claims import agreement_live, judge_claim
-from troth.kernel.consent import level_categories
+from troth.kernel.consent import level_categories, own_categories
 from troth.kernel.facts import Facts, House
-from troth.kernel.plans import SHAPED_BY_LEVEL, Plan, objections
-from troth.kernel.predicates import QUARTER
+from troth.kernel.grounds import QUARTER
+from troth.kernel.plans import SHAPED_BY_LEVEL, Plan, answered, ask_timed, objections
 from troth.kernel.reasons import REMEDIES, RULES, explain, house_reason, refusal
 from troth.terms import (
     NO_RECORD,
     SECOND,
     Claim,
-    Gathered,
     Instant,
     Mask,
     PersonId,
@@ -60,23 +59,11 @@ class Permit:
     """The answer yes: bound to one person, purpose, set of categories and time. Made by the gate.
 
     Cannot be copied, pickled, replaced or altered: whoever holds one got it from `decide`.
-
-    Attributes:
-        request: The use asked for: actor, action, channel, brand, agreement, moment.
-        categories: Category to mask, exactly those asked for.
-        basis: consent, customer_exception, ask_once, or "" where the purpose needs no ground.
-        waiver: The officer's decision that stood in for a registry file, or "".
-        until: First instant at which it is worth nothing any more.
     """
 
-    __slots__ = ("_plan", "basis", "categories", "request", "until", "waiver")
+    __slots__ = ("_held",)
 
-    _plan: Plan
-    basis: str
-    categories: Mapping[str, Mask]
-    request: UseRequest
-    until: Instant
-    waiver: str
+    _held: tuple[Plan, UseRequest, Mapping[str, Mask], str, Instant]
 
     def __new__(cls, *_given: object, **_named: object) -> Self:
         """Refuse: a permit is not made by asking its class."""
@@ -106,43 +93,59 @@ class Permit:
         return f"<permit: {self.purpose}, {len(self.categories)} categories>"
 
     @property
+    def request(self) -> UseRequest:
+        """The use asked for: actor, action, channel, brand, agreement, moment."""
+        return self._held[1]
+
+    @property
+    def categories(self) -> Mapping[str, Mask]:
+        """Category to mask, exactly those asked for."""
+        return self._held[2]
+
+    @property
+    def basis(self) -> str:
+        """The ground: consent, customer_exception, implied_consent, ask_once, or "" for none."""
+        return self._held[3]
+
+    @property
+    def until(self) -> Instant:
+        """First instant at which it is worth nothing any more."""
+        return self._held[4]
+
+    @property
+    def waiver(self) -> str:
+        """The officers' decisions that stood in for a registry file, or ""."""
+        plan, request = self._held[:2]
+        return _waiver(plan, request.at)
+
+    @property
     def person(self) -> PersonId:
         """Whose data it opens."""
-        return cast(PersonId, self.request.person)
+        return cast(PersonId, self._held[1].person)
 
     @property
     def purpose(self) -> str:
         """Name of the purpose it was given for."""
-        return self.request.purpose
+        return self._held[1].purpose
 
     @property
     def obligations(self) -> tuple[str, ...]:
         """What the message must carry, by catalogue id."""
-        return self._plan.obligations
+        return self._held[0].obligations
 
     @property
     def ruleset(self) -> str:
         """Hash of the rules it was decided by."""
-        return self._plan.ruleset
+        return self._held[0].ruleset
 
     def covers(self, person: PersonId, category: str, at: Instant) -> bool:
         """Tell whether it still opens this category of this person at `at`."""
         return person == self.person and category in self.categories and at < self.until
 
 
-def _setter(name: str) -> Callable[[Permit, object], None]:
-    """The way past a permit's own refusal to be altered; used once per slot, while it is made."""
-    setter: Callable[[Permit, object], None] = Permit.__dict__[name].__set__
-    return setter
-
-
 _blank = object.__new__
-_set_plan = _setter("_plan")
-_set_request = _setter("request")
-_set_categories = _setter("categories")
-_set_basis = _setter("basis")
-_set_waiver = _setter("waiver")
-_set_until = _setter("until")
+_hold: Callable[[Permit, object], None] = Permit.__dict__["_held"].__set__
+"""The way past a permit's own refusal to be altered; used once, while it is made."""
 
 
 def _plan(request: UseRequest, house: House, record: PersonRecord) -> Plan:
@@ -203,8 +206,14 @@ def decide(request: UseRequest, facts: Facts) -> Permit | Refusal:
         InvalidInput: The request names nobody, or the facts are of another person or moment.
             Nothing was decided; record nothing.
     """
-    house, claim, gathered = facts.house, facts.claim, facts.gathered
-    _same_question(request, facts, gathered)
+    house, claim, gathered, person = facts.house, facts.claim, facts.gathered, request.person
+    if (
+        person is None
+        or facts.person != person
+        or facts.as_of != request.at
+        or (gathered is not None and gathered.person != person)
+    ):
+        raise _another_question(request, facts)
     if isinstance(claim, Refusal):
         return claim
     plan = _plan(request, house, gathered.record if gathered else NO_RECORD)
@@ -219,18 +228,18 @@ def decide(request: UseRequest, facts: Facts) -> Permit | Refusal:
     basis, until = _judge_timed(request, facts, plan, reasons)
     if reasons:
         return refusal(reasons)
-    waived = _waiver(plan, request.at) if plan.waived else ""
-    return _mint(request, plan, masks, basis, waived, until)
+    permit = _blank(Permit)
+    _hold(permit, (plan, request, masks, basis, until))
+    return permit
 
 
-def _same_question(request: UseRequest, facts: Facts, gathered: Gathered | None) -> None:
-    person = request.person
-    if person is None:
-        raise InvalidInput("the request names nobody", "ask judge_claim about a claim alone")
-    if facts.person != person or (gathered is not None and gathered.person != person):
-        raise InvalidInput("facts and request are about two different people")
-    if facts.as_of != request.at:
-        raise InvalidInput(f"facts are as of {facts.as_of}, the request as of {request.at}")
+def _another_question(request: UseRequest, facts: Facts) -> InvalidInput:
+    """Say in what facts and request do not meet."""
+    if request.person is None:
+        return InvalidInput("the request names nobody", "ask judge_claim about a claim alone")
+    if facts.person == request.person and facts.as_of != request.at:
+        return InvalidInput(f"facts are as of {facts.as_of}, the request as of {request.at}")
+    return InvalidInput("facts and request are about two different people")
 
 
 def _judge_timed(
@@ -238,14 +247,15 @@ def _judge_timed(
 ) -> tuple[str, int]:
     """Ask what gives a ground or an end; return the basis and the first end among them."""
     basis, until = plan.basis, request.at + PERMIT_LIFE
+    found, ends = answered(request, facts, plan, facts.gathered.record.zone)  # type: ignore[union-attr] # `decide` asked
+    reasons += found
+    if 0 < ends < until:
+        until = ends
     for timed, check in plan.timed:
-        try:
-            code, ground, ends = timed.judge(request, facts)
-        except Exception:  # noqa: BLE001 - an error in a rule is a no, never a skip
-            code, ground, ends = ReasonCode.RULE_ERROR, "", 0
+        code, ground, ends = ask_timed(timed, request, facts)
         if code is not None:
             reasons += check.reasons(code)
-        if ground:
+        if ground and not plan.basis:
             basis = ground
         if 0 < ends < until:
             until = ends
@@ -259,24 +269,6 @@ def _waiver(plan: Plan, at: Instant) -> str:
     """Name the decisions that stand in for a registry file now; each stands in the event."""
     live = [r.decision for r in plan.waived if r.waived_from <= at < r.waived_until]
     return ",".join(live)
-
-
-def _mint(  # noqa: PLR0913 - the only place a permit is made
-    request: UseRequest,
-    plan: Plan,
-    masks: Mapping[str, Mask],
-    basis: str,
-    waived: str,
-    until: int,
-) -> Permit:
-    permit = _blank(Permit)
-    _set_plan(permit, plan)
-    _set_request(permit, request)
-    _set_categories(permit, masks)
-    _set_basis(permit, basis)
-    _set_waiver(permit, waived)
-    _set_until(permit, until)
-    return permit
 
 
 def allowed_categories(request: UseRequest, facts: Facts) -> frozenset[str]:
@@ -293,7 +285,8 @@ def allowed_categories(request: UseRequest, facts: Facts) -> frozenset[str]:
     house, record = facts.house, facts.gathered.record
     may = (purpose.categories & house.labels) - house.special
     if purpose.kind in SHAPED_BY_LEVEL:
-        may &= level_categories(record, house, request.at, request.channel or "")
+        opened = level_categories(record, house, request.at, request.channel or "")
+        may &= opened | own_categories(record, house, purpose, request.at)
     return may.intersection(facts.claim.categories)
 
 

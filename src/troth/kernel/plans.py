@@ -4,14 +4,26 @@ A plan holds, bound and in order, every rule the person stage asks: those of the
 those of the regimes that apply. It knows nothing of anybody but a residence and a subject type.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from troth.kernel.claims import SILENT, claim_reasons, rules_ended
-from troth.kernel.consent import level_categories
+from troth.kernel.consent import level_opens, own_categories
 from troth.kernel.facts import Facts, House
-from troth.kernel.predicates import PREDICATES, GroundRule, Predicate, Timed, blocks_use, record_of
+from troth.kernel.grounds import (
+    Answer,
+    GroundRule,
+    OfBlocks,
+    OfHouse,
+    OfMinors,
+    OfPlace,
+    Timed,
+    look_up,
+    record_of,
+    scopes_of,
+)
+from troth.kernel.predicates import PREDICATES, Predicate, blocks_use, opted_out
 from troth.kernel.reasons import CAUTIOUS, REMEDIES, house_reason
 from troth.kernel.regimes import Rule
 from troth.terms import (
@@ -21,6 +33,7 @@ from troth.terms import (
     Block,
     Channel,
     Claim,
+    Instant,
     Mask,
     PersonRecord,
     PurposeKind,
@@ -55,6 +68,7 @@ _BLOCKED_BY: Final[Mapping[PurposeKind, frozenset[str]]] = {
     PurposeKind.SERVICE: frozenset({"legal_hold", "hard_bounce"}),
     PurposeKind.OPERATIONS: frozenset({"legal_hold"}),
 }
+Answered = tuple[Instant, tuple[Reason, ...], dict[str, tuple[tuple[Reason, ...], int]]]
 _REGISTRY_RULE: Final = "registry_cleansed_within"
 
 
@@ -88,12 +102,18 @@ class Plan:
     Attributes:
         masks: The claim last judged and its answer: the masks of what was asked, or its refusal.
         house_rules: Rules of the house that can object to this kind of use, by rule id.
+        plain_rules: Those of them that can object although nothing is out of the ordinary.
         checks: Bound predicates of the regimes; `timed` those that also give an end.
+        of_house: Checks with one answer for everybody at one moment; `of_place`, timed ones with
+            one for everybody in one zone; `of_blocks` and `of_minors`, asked of them alone.
+        answered: The moment last asked about, and those answers; replaced as a whole.
+        scopes: What a consent to this use could stand on; worked out once before the checks.
         waived: Registries that rest on an officer's decision at some time.
         basis: What stands in for a legal ground where the kind needs none.
     """
 
     __slots__ = (
+        "answered",
         "basis",
         "blocked_by",
         "cap",
@@ -102,8 +122,14 @@ class Plan:
         "house_rules",
         "masks",
         "obligations",
+        "of_blocks",
+        "of_house",
+        "of_minors",
+        "of_place",
+        "plain_rules",
         "purpose",
         "ruleset",
+        "scopes",
         "sends",
         "timed",
         "waived",
@@ -130,10 +156,19 @@ class Plan:
             if rule.applies.subject in ("", record.subject)
         ]
         checks = _bound(rules, house, kind, request.channel)
-        self.checks = tuple(check for check in checks if not isinstance(check.judge, Timed))
-        self.timed = tuple(TimedCheck(c.judge, c) for c in checks if isinstance(c.judge, Timed))
+        self.of_house = tuple(c for c in checks if isinstance(c.judge, OfHouse))
+        self.of_minors = tuple(c for c in checks if isinstance(c.judge, OfMinors))
+        self.of_blocks = tuple(c for c in checks if isinstance(c.judge, OfBlocks))
+        timed = [TimedCheck(c.judge, c) for c in checks if isinstance(c.judge, Timed)]
+        self.of_place = tuple(t for t in timed if isinstance(t.judge, OfPlace))
+        self.timed = tuple(t for t in timed if not isinstance(t.judge, OfPlace))
+        apart = (OfHouse, OfBlocks, OfMinors, Timed)
+        self.checks = tuple(check for check in checks if not isinstance(check.judge, apart))
+        self.answered: Answered = (Instant(-1), (), {})
+        self.scopes = scopes_of(request, house)
         self.waived = _waived(rules, house)
         self.house_rules = _house_rules(request, self, {rule.predicate for rule in rules})
+        self.plain_rules = tuple(each for each in self.house_rules if each[1] not in _UNUSUAL)
 
 
 def _waived(rules: list[Rule], house: House) -> tuple[Registry, ...]:
@@ -234,10 +269,18 @@ def _level(
 
 
 def _agreed(
-    request: UseRequest, record: PersonRecord, facts: Facts, _plan: Plan
+    request: UseRequest, record: PersonRecord, facts: Facts, plan: Plan
 ) -> ReasonCode | None:
-    agreed = level_categories(record, facts.house, request.at, request.channel or "")
-    return None if request.categories <= agreed else ReasonCode.CATEGORY_NOT_AGREED
+    own = own_categories(record, facts.house, plan.purpose, request.at)
+    channel, wanted = request.channel or "", request.categories - own
+    opens = level_opens(record, facts.house, request.at, channel, wanted)
+    return None if opens else ReasonCode.CATEGORY_NOT_AGREED
+
+
+def _opted_out(
+    request: UseRequest, _record: PersonRecord, facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    return opted_out(request, facts)
 
 
 def _none_agreed(
@@ -274,6 +317,8 @@ def _house_rules(
         rules.append(("house.level", _level))
         if "competent_person" not in asked:
             rules.append(("house.minor", _minor))
+        if not plan.sends and "not_opted_out" not in asked:
+            rules.append(("house.opt_out", _opted_out))
         if plan.sends and plan.cap is not None:
             rules.append(("house.frequency", _capped))
     if request.categories and kind in SHAPED_BY_LEVEL:
@@ -283,11 +328,27 @@ def _house_rules(
     return tuple(rules)
 
 
+_UNUSUAL: Final = frozenset({_state, _address, _level})
+"""Rules of the house that object to nobody `_ordinary` finds nothing about."""
+
+
+def _ordinary(record: PersonRecord, facts: Facts, request: UseRequest) -> bool:
+    """Tell whether none of the rules in `_UNUSUAL` could object: the case of nearly everybody."""
+    if record.alias or record.erasing or record.restricted or not record.level:
+        return False
+    contact = facts.gathered.contact if facts.gathered else None
+    return contact is not None and contact.channel is request.channel
+
+
 def objections(request: UseRequest, facts: Facts, plan: Plan) -> list[Reason]:
-    """Collect every objection but those of timed checks; a rule that fails objects."""
+    """Collect every objection but those with an end; a rule that fails objects."""
     record = record_of(facts)
+    try:
+        look_up(request, facts, plan.scopes)
+    except Exception:  # noqa: BLE001 - whoever asks for it meets the same error and objects
+        facts.memo.clear()
     reasons: list[Reason] = []
-    for name, rule in plan.house_rules:
+    for name, rule in plan.plain_rules if _ordinary(record, facts, request) else plan.house_rules:
         try:
             code = rule(request, record, facts, plan)
         except Exception:  # noqa: BLE001 - an error in a rule is a no, never a skip
@@ -296,16 +357,58 @@ def objections(request: UseRequest, facts: Facts, plan: Plan) -> list[Reason]:
             reasons.append(house_reason(code, name))
     if facts.gathered and facts.gathered.blocks:
         reasons += [house_reason(c, "house.suppression") for c in _blocked(request, facts, plan)]
-    for check in plan.checks:
+        reasons += asked(plan.of_blocks, request, facts)
+    if record.age == "minor":
+        reasons += asked(plan.of_minors, request, facts)
+    reasons += asked(plan.checks, request, facts)
+    if plan.expired:
+        reasons.append(house_reason(ReasonCode.RULE_FILE_EXPIRED))
+    return reasons
+
+
+def asked(checks: Iterable[Check], request: UseRequest, facts: Facts) -> list[Reason]:
+    """Ask checks; return the reasons of those that object, or fail."""
+    reasons: list[Reason] = []
+    for check in checks:
         try:
             code = check.judge(request, facts)
         except Exception:  # noqa: BLE001 - an error in a rule is a no, never a skip
             code = ReasonCode.RULE_ERROR
         if code is not None:
             reasons += check.reasons(code)
-    if plan.expired:
-        reasons.append(house_reason(ReasonCode.RULE_FILE_EXPIRED))
     return reasons
+
+
+def answered(
+    request: UseRequest, facts: Facts, plan: Plan, zone: str
+) -> tuple[Sequence[Reason], int]:
+    """Return what house and place alone object to now, and when their yes ends (0 never).
+
+    Worked out once per moment, and once per zone; everybody else of a batch gets the same answer.
+    """
+    moment, of_house, by_zone = plan.answered
+    if moment != request.at:
+        of_house, by_zone = tuple(asked(plan.of_house, request, facts)), {}
+        plan.answered = (request.at, of_house, by_zone)
+    found = by_zone.get(zone)
+    if found is None:
+        reasons, ends = list(of_house), 0
+        for timed, check in plan.of_place:
+            code, _, end = ask_timed(timed, request, facts)
+            if code is not None:
+                reasons += check.reasons(code)
+            if end and not 0 < ends < end:
+                ends = end
+        found = by_zone[zone] = (tuple(reasons), ends)
+    return found
+
+
+def ask_timed(timed: Timed, request: UseRequest, facts: Facts) -> Answer:
+    """Ask a timed check; one that fails objects."""
+    try:
+        return timed.judge(request, facts)
+    except Exception:  # noqa: BLE001 - an error in a rule is a no, never a skip
+        return (ReasonCode.RULE_ERROR, "", 0)
 
 
 def _blocked(request: UseRequest, facts: Facts, plan: Plan) -> list[ReasonCode]:

@@ -3,7 +3,8 @@
 A rule has no verdict of its own. Contact rules name a predicate the gate binds; content rules
 name obligations; deadline rules name a day-count kind. Which rules apply is a union over the
 person's residence and the sender's seat, so that the strictest answer wins; a residence that is
-unknown, or that no regime covers, takes every regime marked `fallback`.
+unknown, or that no regime covers, takes every regime marked `fallback`. A subdivision (`CA-ON`)
+meets the rules of its country as well; a country alone meets those of all its subdivisions.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from troth.errors import InvalidInput, NotFound
 from troth.kernel import calendars as days
 from troth.kernel.calendars import Calendar, Due, Window
 from troth.kernel.rulefiles import Vocabulary, parse_regime, refuse_overlaps
-from troth.kernel.rules import CONTACT_KINDS, Applies, Example, Regime, Rule
+from troth.kernel.rules import CONTACT_KINDS, Applies, Example, Regime, Rule, in_place
 from troth.terms import Channel, Instant, PurposeKind, ReasonCode
 
 __all__ = ["Applies", "Example", "Regime", "Rule", "Ruleset", "load"]
@@ -69,7 +70,7 @@ class Ruleset:
         found: tuple[str, ...] | None = self._chosen.get(key)
         if found is None:
             rules = self._select(frozenset({"content"}), kind, channel, (residence, seat), at)
-            ids = {str(name) for rule in rules for name in rule.params["obligations"]}
+            ids = {name for rule in rules for name in rule.obligations()}
             found = self._keep(key, tuple(sorted(ids)))
         return found
 
@@ -108,21 +109,15 @@ class Ruleset:
             sorted(
                 regime.id
                 for regime in self.regimes.values()
-                if self._covers(regime, residence) or seat in regime.residence
+                if self._covers(regime, residence) or in_place(seat, regime.residence)
             )
         )
 
     def zones(self, residence: str) -> tuple[str, ...]:
         """Zones of the regimes that cover a residence: what an unknown zone is judged in."""
-        return tuple(
-            sorted(
-                {
-                    r.zone
-                    for r in self.regimes.values()
-                    if r.residence and self._covers(r, residence)
-                }
-            )
-        )
+        covering = (r for r in self.regimes.values() if r.residence)
+        found = [r.zones_of(residence) for r in covering if self._covers(r, residence)]
+        return tuple(sorted(frozenset[str]().union(*found)))
 
     def ended(self, regime: str, at: Instant) -> bool:
         """Tell whether a regime says nothing any more: its file ended or every rule in it did."""
@@ -196,7 +191,7 @@ class Ruleset:
             raw = days.calendar_days(begun, count)
             return days.za_days(begun, count, calendar) if calendar else raw
         month_end = days.add_months(begun, count)
-        if calendar is None:
+        if calendar is None or rule.predicate == "months":
             return Due(month_end, month_end)
         return days.eu_months(begun, count, calendar)
 
@@ -217,12 +212,12 @@ class Ruleset:
         return days.day_ends(due.strict, zone), days.day_ends(due.legal, zone)
 
     def _covers(self, regime: Regime, residence: str) -> bool:
-        if "*" in regime.residence or residence in regime.residence:
+        if "*" in regime.residence or in_place(residence, regime.residence):
             return True
         return regime.fallback and not self._known(residence)
 
     def _known(self, residence: str) -> bool:
-        return any(residence in regime.residence for regime in self.regimes.values())
+        return any(in_place(residence, regime.residence) for regime in self.regimes.values())
 
     def _select(
         self,
@@ -251,8 +246,8 @@ class Ruleset:
         fallback = self.regimes[rule.regime].fallback
         return (
             "*" in applies.residence
-            or residence in applies.residence
-            or seat in applies.seat
+            or in_place(residence, applies.residence)
+            or in_place(seat, applies.seat)
             or (fallback and not residence and bool(applies.residence))
             or (fallback and not seat and bool(applies.seat))
         )

@@ -61,17 +61,23 @@ def parse_regime(name: str, raw: bytes, known: Vocabulary) -> tuple[Regime, tupl
         raise InvalidInput(f"{name}: not TOML ({error})", "correct the syntax") from None
     with _refusing(f"{name}: regime"):
         groups = {key: frozenset(codes) for key, codes in data.get("groups", {}).items()}
-        regime = _head(data.get("regime", {}), groups)
+        regime = _head(data.get("regime", {}), groups, data.get("zones", {}))
         rows = list(data.get("rule", []))
     rules = tuple(_rule(name, row, regime, groups, known) for row in rows)
     _refuse_orphans(name, rules)
     return regime, rules
 
 
-def _head(row: Mapping[str, Any], groups: Mapping[str, frozenset[str]]) -> Regime:
+def _head(
+    row: Mapping[str, Any],
+    groups: Mapping[str, frozenset[str]],
+    places: Mapping[str, Iterable[str]],
+) -> Regime:
     _refuse_keys(row, _REGIME_KEYS)
     zone = _text(row, "zone")
-    days.zone(zone)
+    zones = {code: tuple(map(str, named)) for code, named in places.items()}
+    for name in (zone, *(name for named in zones.values() for name in named)):
+        days.zone(name)
     return Regime(
         id=_text(row, "id"),
         version=_version(_text(row, "version")),
@@ -79,6 +85,7 @@ def _head(row: Mapping[str, Any], groups: Mapping[str, frozenset[str]]) -> Regim
         residence=_codes(row.get("residence", []), groups),
         fallback=_flag(row, "fallback"),
         ends=_after(_optional_date(row, "valid_to"), zone),
+        places=MappingProxyType(zones),
     )
 
 
@@ -167,8 +174,8 @@ def _check(rule: Rule, known: Vocabulary) -> None:
         _word(rule.predicate, UNITS, "unit")
         if not _whole(rule.params.get("count")) or not _whole(rule.params.get("extension", 1)):
             raise _MalformedError("no count", "give params.count as a whole number above 0")
-    if rule.kind == "content" and not rule.params.get("obligations"):
-        raise _MalformedError("no obligations", "list them in params.obligations")
+    if rule.kind == "content":
+        _check_content(rule)
     if rule.kind == "signal":
         _word(rule.predicate, SIGNALS, "signal")
         if ("limit" if rule.predicate == "reaches" else "replies") not in rule.params:
@@ -200,6 +207,15 @@ def _check_contact(rule: Rule, known: Vocabulary) -> None:
         raise _MalformedError("no reason code", "give the code it objects with")
     if rule.kind == "age" and not _whole(rule.params.get("under_years")):
         raise _MalformedError("no age", "give params.under_years as a whole number above 0")
+
+
+def _check_content(rule: Rule) -> None:
+    named = rule.params.get("obligations")
+    if not named:
+        raise _MalformedError("no obligations", "list them in params.obligations")
+    counted = any("{days}" in str(name) for name in named)
+    if counted is not _whole(rule.params.get("days")):
+        raise _MalformedError("no days", "give params.days where an obligation names {days}")
 
 
 def _whole(value: object) -> bool:

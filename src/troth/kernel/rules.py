@@ -1,6 +1,6 @@
 """One rule of law or of a mailbox provider, and the regime it belongs to, as frozen values."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -13,7 +13,7 @@ Status = Literal["in_force", "proposal", "disputed", "repealed"]
 CONTACT_KINDS = frozenset({"permission", "prohibition", "window", "cap", "age", "cadence"})
 """Kinds of rules that object to contact; the gate binds their predicates."""
 KINDS = CONTACT_KINDS | {"deadline", "content", "retention", "signal"}
-UNITS = frozenset({"hours", "calendar_days", "za_days", "eu_months", "business_days"})
+UNITS = frozenset({"hours", "calendar_days", "za_days", "eu_months", "business_days", "months"})
 """Day-count kinds a deadline rule may name as its predicate."""
 SIGNALS = frozenset({"reaches", "among"})
 """How a signal rule judges a measured value: against `limit`, or as one of `replies`."""
@@ -103,6 +103,12 @@ class Rule:
         """The id to report with `code`: `cites`, else the rule's own."""
         return self.cites.get(code, self.id)
 
+    def obligations(self) -> tuple[str, ...]:
+        """Ids of what a message must carry; `{days}` in one stands for the rule's own number."""
+        days = str(self.params.get("days", ""))
+        names = self.params.get("obligations", ())
+        return tuple(str(name).replace("{days}", days) for name in names)
+
     def live(self, at: Instant) -> bool:
         """Tell whether the rule changes decisions at `at`; proposals and repealed never do."""
         return self.status in _APPLYING and self.begins <= at and (not self.ends or at < self.ends)
@@ -115,6 +121,7 @@ class Regime:
     Attributes:
         zone: Zone in which the regime's dates are dates.
         residence: Codes whose residents it covers, groups resolved.
+        places: Code to the zones in which its people live; empty where `zone` is the only one.
         fallback: It also covers everyone no regime covers.
         ends: First instant after the file's own last day; 0 open.
     """
@@ -125,3 +132,23 @@ class Regime:
     residence: frozenset[str]
     fallback: bool
     ends: Instant
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def zones_of(self, residence: str) -> frozenset[str]:
+        """Zones in which a resident may live: those of the place, else every one it names."""
+        if residence in self.places:
+            return frozenset(self.places[residence])
+        return frozenset({self.zone}).union(*self.places.values())
+
+
+def in_place(place: str, codes: Collection[str]) -> bool:
+    """Tell whether a place may lie in one of `codes`: as written, in its country, or around it.
+
+    A subdivision lies in its country; a country alone may be any of its subdivisions.
+
+    >>> in_place("US-CA", {"US"}), in_place("US", {"US-CA"}), in_place("US-TX", {"US-CA"})
+    (True, True, False)
+    """
+    if place in codes or place.partition("-")[0] in codes:
+        return True
+    return "-" not in place and any(code.startswith(f"{place}-") for code in codes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from troth import crypto
 from troth.errors import EvidenceBroken
@@ -11,6 +12,12 @@ from troth.ports import Randomness, View
 from troth.terms import SECOND, Actor, Body, Head, Instant, PersonId, Prepared
 
 ACTOR_BYTES = 8
+FRESH_BYTES = proof.SALT_BYTES + crypto.NONCE_BYTES
+
+
+@lru_cache(maxsize=256)
+def _named(actor: str) -> bytes:
+    return lp(actor.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +49,22 @@ class Scribe:
 
     def actor(self, actor: Actor, person: PersonId) -> str:
         """Name an actor in one person's chain: role and keyed digest, other for each person."""
-        digest = crypto.mac(self._staff, lp(person, actor.id.encode()))[:ACTOR_BYTES]
+        named = len(person).to_bytes(4, "big") + person + _named(actor.id)
+        digest = crypto.mac(self._staff, named)[:ACTOR_BYTES]
         return f"{actor.role}/{digest.hex()}"
 
     def member(self, person: PersonId) -> bytes:
         """Return the keyed digest by which a set's root knows this person."""
         return crypto.mac(self._staff, lp(b"member", person))
 
-    def prepare(
+    def prepare(  # noqa: PLR0913 - events and their place
         self,
         person: PersonId,
         head: Head,
         payloads: Sequence[events.Payload],
         actor: Actor,
         at: Instant,
+        fresh: bytes = b"",
     ) -> list[Prepared]:
         """Build the next events of one chain, in order.
 
@@ -65,6 +74,8 @@ class Scribe:
             payloads: What happened, oldest first.
             actor: Who did it.
             at: `view.now`.
+            fresh: `FRESH_BYTES` of randomness an event, drawn for these events alone; without
+                it they are drawn here.
 
         Raises:
             Shredded: The person was erased: nothing can be written under this id any more.
@@ -73,11 +84,13 @@ class Scribe:
         second = Instant(at // SECOND * SECOND)  # projections see the time a refold will read
         n, prev = head.n, head.c
         name = self.actor(actor, person)
-        for payload in payloads:
+        fresh = fresh or self._random.take(FRESH_BYTES * len(payloads))  # one system call
+        for place, payload in enumerate(payloads):
             n += 1
             raw = events.encode(payload, person=person, n=n, prev=prev, at=at, actor=name)
-            fresh = self._random.take(proof.SALT_BYTES + crypto.NONCE_BYTES)  # one system call
-            salt, nonce = fresh[: proof.SALT_BYTES], fresh[proof.SALT_BYTES :]
+            start = place * FRESH_BYTES
+            salt = fresh[start : start + proof.SALT_BYTES]
+            nonce = fresh[start + proof.SALT_BYTES : start + FRESH_BYTES]
             c = proof.commitment(salt, raw)
             body = self._vault.seal_event(person, n, salt + raw, at, nonce)
             out.append(Prepared(person, n, prev, c, body, second, payload))

@@ -150,6 +150,7 @@ def _payload(choice: Choice, house: House, view: View) -> events.ConsentAct:
         categories=tuple(sorted(choice.categories)) or None,
         level=choice.level,
         given_by=choice.given_by,
+        source=choice.source or None,
     )
 
 

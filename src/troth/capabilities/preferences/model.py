@@ -14,6 +14,8 @@ PROGRESS = "preferences.import"
 KEYS = "preferences.key"
 TOKENS = "preferences.token"
 LISTED = "people.registry"
+FROM_CAMPAIGN = "campaign:"
+"""How an act names the campaign whose message it answers."""
 MAY_RECORD = frozenset({Role.PERSON, Role.SYSTEM, Role.SUPPORT, Role.OFFICER})
 """Whoever mails or sells does not write down who agreed to it."""
 TRIES = 20
@@ -35,6 +37,7 @@ class Choice:
         proof: Reference to what proves it; needed to grant.
         level: For `personalise`: the level chosen, 0 to 5.
         occurred_at: When it happened, if not now.
+        source: What it came by, such as `campaign:NAME`.
     """
 
     status: ConsentStatus
@@ -47,3 +50,4 @@ class Choice:
     level: int | None = None
     given_by: str = "self"
     occurred_at: Instant | None = None
+    source: str = ""

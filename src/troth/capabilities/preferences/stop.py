@@ -1,14 +1,11 @@
 """One-click unsubscribe (RFC 8058): what a token stops, and stopping it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from troth.capabilities.preferences.choices import record_choice
-from troth.capabilities.preferences.model import (
-    TOKENS,
-    Choice,
-)
+from troth.capabilities.preferences.model import FROM_CAMPAIGN, TOKENS, Choice
 from troth.capabilities.preferences.suppressions import suppress_point
 from troth.errors import NotFound
 from troth.kernel import consent
@@ -19,19 +16,28 @@ from troth.terms import (
     Block,
     Channel,
     ConsentStatus,
+    Instant,
     PersonId,
     PersonRecord,
+    PurposeKind,
     Role,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """What a token would stop."""
+    """What a token would stop.
+
+    Attributes:
+        campaign: Whose message it came with, "" where that is not known.
+        ref: That message's own reference, "" where that is not known.
+    """
 
     person: PersonId
     purpose: str
     channel: str
+    campaign: str = ""
+    ref: str = ""
 
 
 def read_token(desk: Desk, token: str) -> Stop:
@@ -47,10 +53,10 @@ def read_token(desk: Desk, token: str) -> Stop:
         raw = view.row(TOKENS, desk.token_key(token))
         if raw is None:
             raise unknown
-        psid, purpose, channel, expires = msgspec.json.decode(raw)
+        psid, purpose, channel, expires, *more = msgspec.json.decode(raw)
         if expires <= view.now:
             raise unknown
-    return Stop(PersonId(bytes.fromhex(psid)), purpose, channel)
+    return Stop(PersonId(bytes.fromhex(psid)), purpose, channel, *more)
 
 
 def _stopped(desk: Desk, stop: Stop, record: PersonRecord) -> bool:
@@ -68,27 +74,63 @@ def _stopped(desk: Desk, stop: Stop, record: PersonRecord) -> bool:
 
 
 def unsubscribe(desk: Desk, token: str) -> Stop:
-    """Stop a purpose on a channel for the person and the address the mail went to, at once.
-
-    The address is suppressed for the purpose as well, so that whoever shares the mailbox gets no
-    second copy. Repeating it changes nothing more.
+    """Stop what a token stops, at once; see `carry_out`.
 
     Raises:
         NotFound: As `read_token`.
     """
-    stop = read_token(desk, token)
+    return carry_out(desk, read_token(desk, token))
+
+
+def carry_out(
+    desk: Desk, stop: Stop, method: str = "one_click", at: Instant | None = None
+) -> Stop:
+    """Stop a purpose on a channel for the person and the address the mail went to, at once.
+
+    The address is suppressed for the purpose as well, so that whoever shares the mailbox gets no
+    second copy. Repeating it changes nothing more. Return what was stopped.
+
+    Args:
+        desk: The desk.
+        stop: Whom and what for; its campaign is named as the source.
+        method: How they said so: one_click, or reply.
+        at: When they said so, if not just now; what they agreed to since stands.
+    """
     with desk.store.look() as view:
+        asked = desk.house(view).purposes.get(stop.purpose)
+        if asked and asked.parent and asked.kind is PurposeKind.CONSENT_REQUEST:
+            # a no to the question is a no to what it asks
+            stop = replace(stop, purpose=asked.parent)
         found = view.gather([stop.person], Channel(stop.channel))
-        block = Block("unsubscribe", "purpose", stop.purpose, since=view.now)
-    if not found or found[0].record.erasing:
+        since = view.now if at is None else at
+    if not found or found[0].record.erasing or _agreed_after(stop, found[0].record, since):
         return stop
+    source, actor = _source(stop), Actor(Role.PERSON, stop.person.hex())
     if not _stopped(desk, stop, found[0].record):
-        choice = Choice(ConsentStatus.WITHDRAWN, stop.purpose, (stop.channel,), method="one_click")
-        record_choice(desk, stop.person, choice, Actor(Role.PERSON, stop.person.hex()))
+        choice = Choice(
+            ConsentStatus.WITHDRAWN,
+            stop.purpose,
+            (stop.channel,),
+            method=method,
+            occurred_at=at,
+            source=source,
+        )
+        record_choice(desk, stop.person, choice, actor)
     contact = found[0].contact
     if contact is not None:
-        actor = Actor(Role.PERSON, stop.person.hex())
+        block = Block("unsubscribe", "purpose", stop.purpose, since=since)
+        told = source or method
         suppress_point(
-            desk, Channel(stop.channel), contact.bi, contact.sup, block, "one_click", actor
+            desk, Channel(stop.channel), contact.bi, contact.sup, block, told, actor
         )
     return stop
+
+
+def _source(stop: Stop) -> str:
+    return f"{FROM_CAMPAIGN}{stop.campaign}" if stop.campaign else ""
+
+
+def _agreed_after(stop: Stop, record: PersonRecord, since: Instant) -> bool:
+    """Tell whether they said yes to this very use after they said stop."""
+    standing = record.standings.get(f"{stop.purpose}|{stop.channel}")
+    return standing is not None and standing.grant is not None and standing.grant.at > since

@@ -23,6 +23,9 @@ Written in TOML or JSON; a node is one word:
 | `silent_for = {days}` | no purchase; true of those who never bought |
 | `interest = […]` | one of them was declared; interests.declared |
 | `residence`, `age_class`, `language = […]` | the fact is one of them |
+| `place = […]` | `CA` holds `CA-ON`; whether a plain `CA` lies in `CA-ON` is unknown |
+| `stage = {values, silent_days, ended_days}` | prospect, customer, lapsed or ended |
+| `rfm = {recency, days, frequency, lines, monetary, minor, currency}` | scores 1 to 5, see `Rfm` |
 | `level_at_least = k` | the level is k or higher |
 
 Three values: what is missing or not agreed to is unknown, `all`, `any` and `none` follow Kleene,
@@ -33,24 +36,47 @@ are today and the n - 1 before it. Nothing here decides about a message: the gat
 """
 
 from troth.kernel.audience.meaning import (
+    BINDING,
     FACTS,
+    FIRST,
     INTERESTS,
+    OPEN_ENDED,
     WINDOWS,
     Known,
     Purchase,
     Window,
     categories,
     category,
+    country,
     evaluate,
+    expanded,
     months_back,
     newest_relations,
     predicates,
+    stage,
     today,
     window,
 )
-from troth.kernel.audience.reading import digest, folded, parse_audience, spelt
+from troth.kernel.audience.reading import (
+    digest,
+    folded,
+    parse_audience,
+    sensitive_word,
+    spelt,
+)
+from troth.kernel.audience.standing import (
+    STATES,
+    Crowd,
+    Outside,
+    State,
+    is_plain,
+    musts,
+    needs,
+    outside,
+)
 from troth.kernel.audience.words import (
     RELATION_KINDS,
+    STAGES,
     AgeIn,
     Audience,
     Bought,
@@ -67,18 +93,28 @@ from troth.kernel.audience.words import (
     LevelAtLeast,
     Listed,
     Neither,
+    PlaceIn,
     Predicate,
     Related,
     ResidenceIn,
+    Rfm,
     SilentFor,
     Some,
     SpentAtLeast,
+    StageIn,
 )
+from troth.kernel.audience.writing import TEXT_MOST, read_text, written
 
 __all__ = [
+    "BINDING",
     "FACTS",
+    "FIRST",
     "INTERESTS",
+    "OPEN_ENDED",
     "RELATION_KINDS",
+    "STAGES",
+    "STATES",
+    "TEXT_MOST",
     "WINDOWS",
     "AgeIn",
     "Audience",
@@ -86,6 +122,7 @@ __all__ = [
     "BoughtIn",
     "Buying",
     "CountAtLeast",
+    "Crowd",
     "Every",
     "Expression",
     "Group",
@@ -97,24 +134,39 @@ __all__ = [
     "LevelAtLeast",
     "Listed",
     "Neither",
+    "Outside",
+    "PlaceIn",
     "Predicate",
     "Purchase",
     "Related",
     "ResidenceIn",
+    "Rfm",
     "SilentFor",
     "Some",
     "SpentAtLeast",
+    "StageIn",
+    "State",
     "Window",
     "categories",
     "category",
+    "country",
     "digest",
     "evaluate",
+    "expanded",
     "folded",
+    "is_plain",
     "months_back",
+    "musts",
+    "needs",
     "newest_relations",
+    "outside",
     "parse_audience",
     "predicates",
+    "read_text",
+    "sensitive_word",
     "spelt",
+    "stage",
     "today",
     "window",
+    "written",
 ]

@@ -2,8 +2,10 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from troth.errors import InvalidInput
@@ -11,6 +13,7 @@ from troth.kernel import events
 from troth.kernel.audience.meaning import WINDOWS
 from troth.kernel.audience.words import (
     RELATION_KINDS,
+    STAGES,
     AgeIn,
     Audience,
     Bought,
@@ -25,15 +28,26 @@ from troth.kernel.audience.words import (
     LastSaleOlderThan,
     LevelAtLeast,
     Neither,
+    PlaceIn,
     Predicate,
     Related,
     ResidenceIn,
+    Rfm,
     SilentFor,
     Some,
     SpentAtLeast,
+    StageIn,
 )
 from troth.terms import nfc
 
+_ALIKE = str.maketrans(
+    "\u0430\u0431\u0432\u0433\u0435\u0456\u0458\u043a\u043c\u043e\u0440\u0441\u0455"
+    "\u0442\u0443\u0445\u04bb\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u03b9\u03ba0",
+    "abvreijkmopcstyxhvoptuxiko",
+    "'\u2019`\u00b4\u00b7",
+)
+_UNSEEN = frozenset({"Mn", "Cf", "Cc", "Cs", "Co", "Cn"})
+_PIECES = re.compile(r"[^\W_]+")
 _LONGEST = WINDOWS[-1][0]
 _DEPTH = 12
 _NODES = 200
@@ -45,8 +59,29 @@ _TOP_LEVEL = 5
 
 
 def folded(name: str) -> str:
-    """Return the spelling by which names of sensitive groups are compared."""
-    return nfc(name).strip().casefold()
+    """Return the spelling by which names of sensitive groups are compared.
+
+    Wide, joined and invisible characters, accents and letters of other scripts that look like
+    Latin ones are spelt plainly first: nobody passes by writing a name differently.
+
+    >>> folded("  \uff22EER\u200b "), folded("b\u0435er"), folded("Bièr")
+    ('beer', 'beer', 'bier')
+    """
+    plain = unicodedata.normalize("NFKD", name).casefold().translate(_ALIKE)
+    kept = "".join(c for c in plain if unicodedata.category(c) not in _UNSEEN)
+    return " ".join(unicodedata.normalize("NFKC", kept).split())
+
+
+def sensitive_word(name: str, sensitive: Collection[str]) -> str:
+    """Return the sensitive name that a name is or contains as a word, "" if none.
+
+    Args:
+        name: A product group or an interest, as somebody wrote it.
+        sensitive: Names as `folded` spells them.
+    """
+    whole = folded(name)
+    parts = (whole, whole.replace(" ", ""), *_PIECES.findall(whole))
+    return next((part for part in parts if part in sensitive), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +112,10 @@ class _Reader:
             return one
         if word in _NAMED:
             return self.named(word, held, inner)
+        if word == "rfm":
+            return self.scores(held, inner)
+        if word == "stage":
+            return self.staged(held, inner)
         raise self.fault(place, "an unknown word", _KNOWN_WORDS)
 
     def parts(self, held: object, place: str, depth: int) -> tuple[Expression, ...]:
@@ -95,6 +134,43 @@ class _Reader:
         made_of: Predicate = made(**found)
         return made_of
 
+    def scores(self, held: object, place: str) -> Rfm:
+        if not isinstance(held, Mapping) or not held or not held.keys() <= _SCORES:
+            raise self.fault(place, "wrong values", f"give some of {', '.join(sorted(_SCORES))}")
+        found: dict[str, tuple[int, ...]] = {}
+        for score, (bounds, top) in _BOUNDS.items():
+            if (score in held) is not (bounds in held):
+                raise self.fault(place, f"{score} and {bounds} belong together", "give both")
+            if score in held:
+                found[score] = self.rising(held[score], f"{place}.{score}", (2, 5), "equal")
+                found[bounds] = self.rising(held[bounds], f"{place}.{bounds}", (4, top), "")
+                if found[score] == (1, 5):
+                    raise self.fault(f"{place}.{score}", "leaves out nobody", "narrow it")
+        if ("minor" in held) is not ("currency" in held) or not found:
+            raise self.fault(place, "minor needs its currency", "give both, and a score")
+        money = _CURRENCY(self, held["currency"], f"{place}.currency") if "minor" in held else ""
+        return Rfm(**found, currency=money)
+
+    def rising(
+        self, held: object, place: str, shape: tuple[int, int], ties: str
+    ) -> tuple[int, ...]:
+        count, top = shape
+        want = f"list {count} whole numbers from 1 to {top}, each larger than the one before"
+        if not isinstance(held, list) or len(held) != count:
+            raise self.fault(place, "is no list", want)
+        numbers = tuple(self.number(raw, f"{place}[{n}]", top) for n, raw in enumerate(held, 1))
+        if any(a > b or (a == b and not ties) for a, b in pairwise(numbers)):
+            raise self.fault(place, "does not rise", want)
+        return numbers
+
+    def staged(self, held: object, place: str) -> StageIn:
+        if not isinstance(held, Mapping) or set(held) != {"values", "silent_days", "ended_days"}:
+            raise self.fault(place, "wrong values", "give exactly values, silent_days, ended_days")
+        named = self.listed(held["values"], f"{place}.values", _STAGE)
+        silent = self.number(held["silent_days"], f"{place}.silent_days", _FAR_DAYS)
+        ended = self.number(held["ended_days"], f"{place}.ended_days", _FAR_DAYS, silent + 1)
+        return StageIn(named, silent, ended)
+
     def text(self, held: object, place: str) -> str:
         if not isinstance(held, str) or not held.strip() or len(held) > _LISTED:
             raise self.fault(place, "is no text", f"write 1 to {_LISTED} characters in quotes")
@@ -107,7 +183,7 @@ class _Reader:
 
     def lawful(self, held: object, place: str) -> str:
         name = self.text(held, place)
-        if folded(name) in self.sensitive:
+        if sensitive_word(name, self.sensitive):
             raise self.fault(
                 place,
                 "names sensitive goods, from which nothing may be inferred",
@@ -149,6 +225,13 @@ _CURRENCY = _spelling("[A-Z]{3}", "write an ISO 4217 code such as ZAR")
 _KIND = _spelling("|".join(RELATION_KINDS), f"write one of {', '.join(RELATION_KINDS)}")
 _RESIDENCE = _spelling("[A-Z]{2}(-[A-Z0-9]{1,3})?", "write an ISO 3166 code such as ZA")
 _LANGUAGE = _spelling("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", "write a language tag such as en")
+_STAGE = _spelling("|".join(STAGES), f"write one of {', '.join(STAGES)}")
+_BOUNDS = {
+    "recency": ("days", _LONGEST),
+    "frequency": ("lines", _SAFE),
+    "monetary": ("minor", _SAFE),
+}
+_SCORES = frozenset(_BOUNDS) | frozenset(b for b, _ in _BOUNDS.values()) | {"currency"}
 _AGE = _spelling("adult|minor", "write adult or minor")
 
 _NAMED: Mapping[str, tuple[Callable[..., Any], Mapping[str, _Check]]] = {
@@ -164,6 +247,7 @@ _NAMED: Mapping[str, tuple[Callable[..., Any], Mapping[str, _Check]]] = {
 _PLAIN: Mapping[str, tuple[Callable[..., Any], _Check]] = {
     "level_at_least": (LevelAtLeast, lambda r, held, place: r.number(held, place, _TOP_LEVEL, 0)),
     "residence": (ResidenceIn, _list(_RESIDENCE)),
+    "place": (PlaceIn, _list(_RESIDENCE)),
     "age_class": (AgeIn, _list(_AGE)),
     "language": (LanguageIn, _list(_LANGUAGE)),
     "interest": (InterestIn, _list(_Reader.lawful)),
@@ -177,6 +261,8 @@ _WORDS: Mapping[Any, str] = {
     **{made: word for word, (made, _) in _NAMED.items()},
     **{made: word for word, (made, _) in _PLAIN.items()},
     **{made: word for word, made in _GROUPS.items()},
+    Rfm: "rfm",
+    StageIn: "stage",
 }
 _KNOWN_WORDS = "use one of " + ", ".join(sorted(_WORDS.values()))
 
@@ -185,19 +271,20 @@ def parse_audience(raw: Mapping[str, object], sensitive: frozenset[str] = frozen
     """Read an audience from what a TOML or JSON reader returns.
 
     Args:
-        raw: `name`, `purpose` and `where`, nothing else.
+        raw: `name`, `purpose` and `where`; `note` where somebody had to say why.
         sensitive: Names of groups and interests from which nothing may be inferred, in any case.
 
     Raises:
         InvalidInput: The message names the place (`where.all[2].bought`), the remedy the cure.
     """
     reader = _Reader(frozenset(map(folded, sensitive)), [_NODES])
-    if set(raw) != {"name", "purpose", "where"}:
+    if set(raw) - {"note"} != {"name", "purpose", "where"}:
         raise reader.fault("top level", "wrong keys", "give exactly name, purpose and where")
     return Audience(
         reader.text(raw["name"], "name"),
         reader.text(raw["purpose"], "purpose"),
         reader.node(raw["where"], "where"),
+        reader.text(raw["note"], "note") if "note" in raw else "",
     )
 
 
@@ -208,10 +295,10 @@ def spelt(expression: Expression) -> dict[str, Any]:
         parts = {events.canonical(each): each for each in map(spelt, expression.parts)}
         return {word: [parts[key] for key in sorted(parts)]}
     held = {each.name: getattr(expression, each.name) for each in fields(expression)}
-    if word not in _PLAIN:
-        return {word: held}
-    (value,) = held.values()
-    return {word: list(value) if isinstance(value, tuple) else value}
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in held.items()}
+    if word == "rfm":
+        return {word: {name: value for name, value in plain.items() if value}}
+    return {word: plain if word not in _PLAIN else next(iter(plain.values()))}
 
 
 def digest(audience: Audience) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+STAGES = ("prospect", "customer", "lapsed", "ended")
 RELATION_KINDS = ("sale", "inquiry", "contract", "donation", "membership")
 
 
@@ -79,6 +80,13 @@ class ResidenceIn:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceIn:
+    """The residence lies in one of these: a country (`CA`) holds its subdivisions (`CA-ON`)."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AgeIn:
     """The age class is one of these."""
 
@@ -97,6 +105,44 @@ class InterestIn:
     """At least one of these interests was declared."""
 
     values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageIn:
+    """Where the relation stands, worked out of the days of its newest facts.
+
+    Attributes:
+        values: Of `STAGES`.
+        silent_days: A customer who did nothing for so many days has lapsed.
+        ended_days: Whoever did nothing for so many days is gone.
+    """
+
+    values: tuple[str, ...]
+    silent_days: int
+    ended_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rfm:
+    """Scores from 1 to 5 of own purchases in the last 52 weeks; thresholds stand in the word.
+
+    Attributes:
+        recency: Lowest and highest score, () if it does not count; 5 bought within `days[0]`,
+            1 not even within `days[3]`.
+        days: Four rising numbers of days.
+        frequency: As above; a score is 1 and one more per number in `lines` that is reached.
+        lines: Four rising numbers of purchase lines.
+        monetary: As above, by `minor`.
+        minor: Four rising sums in minor units of `currency`, returns subtracted.
+    """
+
+    recency: tuple[int, ...] = ()
+    days: tuple[int, ...] = ()
+    frequency: tuple[int, ...] = ()
+    lines: tuple[int, ...] = ()
+    monetary: tuple[int, ...] = ()
+    minor: tuple[int, ...] = ()
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +167,21 @@ class Neither:
 
 
 Buying = Bought | BoughtIn | CountAtLeast | SpentAtLeast | SilentFor
-Listed = ResidenceIn | AgeIn | LanguageIn | InterestIn
-Predicate = Buying | Listed | HasSale | LastSaleOlderThan | Related | LevelAtLeast
+Listed = ResidenceIn | PlaceIn | AgeIn | LanguageIn | InterestIn
+Predicate = Buying | Listed | HasSale | LastSaleOlderThan | Related | LevelAtLeast | StageIn
 Group = Every | Some | Neither
-Expression = Predicate | Group
+Expression = Predicate | Rfm | Group
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """People described by an expression, selected under a purpose."""
+    """People described by an expression, selected under a purpose.
+
+    Attributes:
+        note: Why it was published although its fairness check said to look again.
+    """
 
     name: str
     purpose: str
     where: Expression
+    note: str = ""
