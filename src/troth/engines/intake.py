@@ -239,6 +239,53 @@ class RegistryFile:
     as_of: Instant | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Dealing:
+    """One dated dealing a list's row tells of; `until` 0: it has no end, or none is told."""
+
+    kind: str
+    at: Instant
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """What one row of a mail tool's export proves, and what it claims. "" and None: not told.
+
+    Attributes:
+        email: The address in its one spelling; "" where there is none that reads.
+        code: Why the row could not be read at all, a key of `REMEDIES`; "" where it could.
+        who: Name or outside id, to notice that two people share an address.
+        born: Year of birth; age: in whole years, where the file gives that instead.
+        signs: What its status cells say, in the meanings of `data/listcheck.toml`.
+        bought: Orders are told, with or without a date.
+        own: False where the row says that the list was bought or collected.
+        findings: What is to be put right, by id.
+    """
+
+    line: int
+    email: str = ""
+    code: str = ""
+    who: str = ""
+    residence: str = ""
+    zone: str = ""
+    born: int | None = None
+    age: int | None = None
+    subject: str = ""
+    signs: frozenset[str] = frozenset()
+    consent_at: Instant | None = None
+    confirmed_at: Instant | None = None
+    notice: str = ""
+    method: str = ""
+    proof: str = ""
+    dealings: tuple[Dealing, ...] = ()
+    bought: bool = False
+    details_from_sale: bool = False
+    objection_offered: bool = False
+    own: bool = True
+    findings: tuple[str, ...] = ()
+
+
 Rows = TypeVar("Rows", bound=Sized)
 """A list of one kind of row, or `EventColumns`."""
 

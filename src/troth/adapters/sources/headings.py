@@ -53,7 +53,7 @@ def plain(text: str) -> str:
 @cache
 def words(name: str) -> Mapping[str, str]:
     """Return the vocabulary of a field: reduced spelling → the house's word."""
-    return _reversed(_table()["words"][name])
+    return _reversed(table()["words"][name])
 
 
 def guess(kind: Kind, headings: Sequence[str], line: int) -> Columns:
@@ -61,7 +61,7 @@ def guess(kind: Kind, headings: Sequence[str], line: int) -> Columns:
     known, taken = _synonyms(kind), set[str]()
     fields: list[str | None] = []
     notes: list[Finding] = []
-    shown = tuple(_harmless(text, place) for place, text in enumerate(headings, 1))
+    shown = tuple(harmless(text, place) for place, text in enumerate(headings, 1))
     for text, name in zip(headings, shown, strict=True):
         field = known.get(plain(text))
         if field is None or field in taken:
@@ -76,7 +76,7 @@ def guess(kind: Kind, headings: Sequence[str], line: int) -> Columns:
 
 def require(kind: Kind, columns: Columns) -> None:
     """Raise `InvalidInput` naming the missing column and the nearest heading, if one is near."""
-    for choice in _table()["required"][kind]:
+    for choice in table()["required"][kind]:
         if not any(name in columns.fields for name in choice):
             raise InvalidInput(
                 f"the file of {kind} has no column {' or '.join(choice)}",
@@ -103,7 +103,8 @@ def _nearest(kind: Kind, choice: Sequence[str], columns: Columns) -> str:
     return ""
 
 
-def _harmless(text: str, place: int) -> str:
+def harmless(text: str, place: int) -> str:
+    """Return a heading as it may be shown: one that holds a person's datum is named by number."""
     one_line = " ".join(text.split())
     if not one_line or _PERSONAL.search(one_line) or not one_line.isprintable():
         return f"column {place}"
@@ -112,8 +113,8 @@ def _harmless(text: str, place: int) -> str:
 
 @cache
 def _synonyms(kind: Kind) -> Mapping[str, str]:
-    own = _table()["headings"].get(kind, {})
-    common = _table()["headings"]["common"]
+    own = table()["headings"].get(kind, {})
+    common = table()["headings"]["common"]
     shared: dict[str, tuple[str, ...]] = {"external_id": ("customers", "consents", "events")}
     shared["source"] = ("customers", "suppressions")
     wanted = {name: common[name] for name, kinds in shared.items() if kind in kinds}
@@ -126,6 +127,7 @@ def _reversed(table: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
 
 
 @cache
-def _table() -> dict[str, Any]:
+def table() -> dict[str, Any]:
+    """Return `data/headings.toml`."""
     text = files("troth").joinpath("data", "headings.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)

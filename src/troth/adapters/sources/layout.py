@@ -133,17 +133,5 @@ def records(path: Path, shape: str, layout: Layout) -> Iterator[Record]:
         return (each for each in sheet.records(path) if each.line != layout.head_line)
     lines = text.lines(path, layout.encoding)
     if shape == "jsonl":
-        return _objects(lines, layout.keys)
+        return text.objects(lines, layout.keys)
     return iter(Csv(itertools.islice(lines, layout.head_line, None), layout.delimiter))
-
-
-def _objects(lines: Iterator[Line], keys: tuple[str, ...]) -> Iterator[Record]:
-    for line in lines:
-        if line.code:
-            yield Record(line.number, (), line.code)
-        elif line.text.strip():
-            found = text.parse_object(line)
-            if found is None:
-                yield Record(line.number, (), "bad_json")
-            else:
-                yield Record(line.number, [found.get(key, "") for key in keys])

@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from xml.parsers import expat
 
+from troth.adapters.sources.held import Openable
 from troth.adapters.sources.text import Record
 from troth.errors import InvalidInput
 
@@ -31,13 +31,13 @@ class _Refused(Exception):  # noqa: N818 - turned into InvalidInput by `_damage_
     """The file holds something that is not read."""
 
 
-def records(path: Path) -> Generator[Record, None, None]:
+def records(path: Openable) -> Generator[Record, None, None]:
     """Yield non-empty rows, the heading row first; `line` is the sheet's row number.
 
     Raises:
         InvalidInput: Not a readable .xlsx, larger than the caps, or with declarations.
     """
-    with _damage_named(), zipfile.ZipFile(path) as book:
+    with _damage_named(), path.open("rb") as file, zipfile.ZipFile(file) as book:
         names = set(book.namelist())
         shared = _Shared()
         if "xl/sharedStrings.xml" in names:
@@ -46,6 +46,16 @@ def records(path: Path) -> Generator[Record, None, None]:
         sheet = _Sheet(shared.texts)
         for _ in _parse(book, _first_sheet(book, names), sheet, _SHEET_BYTES):
             yield from sheet.take()
+
+
+def origin(path: Openable) -> int:
+    """Return the year a workbook counts its days from: 1900, or 1904 in some old ones."""
+    first = _First()
+    with _damage_named(), path.open("rb") as file, zipfile.ZipFile(file) as book:
+        if "xl/workbook.xml" in book.namelist():
+            for _ in _parse(book, "xl/workbook.xml", first, _SMALL_BYTES):
+                pass
+    return 1904 if first.from_1904 else 1900
 
 
 @contextmanager
@@ -209,11 +219,14 @@ def _first_sheet(book: zipfile.ZipFile, names: set[str]) -> str:
 
 
 class _First(_Handler):
-    """Finds the relation id of the first sheet."""
+    """Finds the relation id of the first sheet, and from when its days are counted."""
 
     relation = ""
+    from_1904 = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "workbookPr":
+            self.from_1904 = attributes.get("date1904", "") in {"1", "true"}
         if name == "sheet" and not self.relation:
             self.relation = next(
                 (value for key, value in attributes.items() if key.endswith(" id")), ""

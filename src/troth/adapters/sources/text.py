@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from troth.adapters.sources.held import Openable
 from troth.errors import InvalidInput
 
 LINE_CHARS = 65_536
@@ -64,7 +65,7 @@ def digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def survey(path: Path) -> Survey:
+def survey(path: Openable) -> Survey:
     """Digest a text file and find its encoding; about 0.3 s for 64 MB, 1 MB of memory."""
     digest, decoder = hashlib.sha256(), _Utf8Check()
     first = b""
@@ -77,7 +78,7 @@ def survey(path: Path) -> Survey:
     return Survey(digest.digest(), _encoding(first, decoder))
 
 
-def refuse_unmarked_utf16(path: Path, encoding: str) -> None:
+def refuse_unmarked_utf16(path: Openable, encoding: str) -> None:
     """Raise `InvalidInput` where every other byte is NUL and no mark says UTF-16."""
     with path.open("rb") as file:
         first = file.read(4_096)
@@ -110,7 +111,7 @@ def _encoding(first: bytes, check: _Utf8Check) -> str:
     return "cp1252" if check.bad > check.good else "utf-8"
 
 
-def lines(path: Path, encoding: str) -> Generator[Line, None, None]:
+def lines(path: Openable, encoding: str) -> Generator[Line, None, None]:
     """Yield lines ending in LF, CRLF or CR, each at most 64 KB; longer ones come without text."""
     with path.open(encoding=encoding, errors="replace", newline="") as file:
         number = 0
@@ -205,6 +206,19 @@ def parse_object(line: Line) -> dict[str, str] | None:
         return {key: _plain_value(value) for key, value in pairs.items()}
     except (ValueError, RecursionError):
         return None
+
+
+def objects(source: Iterator[Line], keys: Sequence[str]) -> Iterator[Record]:
+    """Yield JSON Lines objects as records with these keys; blank lines are none."""
+    for line in source:
+        if line.code:
+            yield Record(line.number, (), line.code)
+        elif line.text.strip():
+            found = parse_object(line)
+            if found is None:
+                yield Record(line.number, (), "bad_json")
+            else:
+                yield Record(line.number, [found.get(key, "") for key in keys])
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
