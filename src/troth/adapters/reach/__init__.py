@@ -23,7 +23,8 @@ audience once; DuckDB runs the SQL with bound values; nothing is downloaded, eve
 
 from troth.adapters.reach.filling import PersonRow, PurchaseColumns
 from troth.adapters.reach.generation import Generation
+from troth.adapters.reach.groups import Groups
 from troth.adapters.reach.reader import Profile, Reach
 from troth.adapters.reach.writer import ReachWriter
 
-__all__ = ["Generation", "PersonRow", "Profile", "PurchaseColumns", "Reach", "ReachWriter"]
+__all__ = ["Generation", "Groups", "PersonRow", "Profile", "PurchaseColumns", "Reach", "ReachWriter"]

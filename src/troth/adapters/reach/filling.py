@@ -18,7 +18,8 @@ CREATE TABLE person (
   person INTEGER, psid BLOB, residence VARCHAR, zone VARCHAR, subject VARCHAR, age VARCHAR,
   language VARCHAR, level TINYINT, agreed BIGINT, may BIGINT, interests INTEGER, extra INTEGER,
   last_sale INTEGER, last_inquiry INTEGER, last_contract INTEGER, last_donation INTEGER,
-  last_membership INTEGER);
+  last_membership INTEGER, shape INTEGER, moments BIGINT[], member BLOB);
+CREATE TABLE shape (shape INTEGER, data BLOB);
 CREATE TABLE purchase (
   person INTEGER, day INTEGER, grp INTEGER, units INTEGER, minor BIGINT, currency INTEGER);
 CREATE TABLE interest (person INTEGER, code INTEGER);
@@ -36,6 +37,8 @@ class PersonRow:
         may: Scopes (`purpose|channel`) in which the person is not refused at every instant.
         extra: Facts a preview decides by, in the caller's own spelling: equal bytes, equal
             decision. `reasons_profile` returns them once per group.
+        split: Shape and moments of `kernel.profiles.split`; `Groups` groups by them.
+        member: Keyed digest by which a set's root knows the person.
     """
 
     person: PersonId
@@ -44,6 +47,8 @@ class PersonRow:
     zone: str = ""
     subject: str = "natural"
     extra: bytes = b""
+    split: tuple[bytes, tuple[int, ...]] = (b"", ())
+    member: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ class Filling:
         self._agreed = _Bits("categories")
         self._may = _Bits("scopes", scopes)
         self._interests, self._groups, self._money = _Codes(), _Codes(), _Codes()
-        self._extras = _Codes()
+        self._extras, self._shapes = _Codes(), _Codes()
         self._places = _Places(np, b"", np.zeros(0, "i2"))
         connection.execute("BEGIN")
         connection.execute(_TABLES)
@@ -200,6 +205,9 @@ class Filling:
                 [None if (told := _told(k)) is None else len(told) for k in held], pa.int32()
             ),
             "extra": pa.array([self._extras(row.extra) for row in batch], pa.int32()),
+            "shape": pa.array([self._shapes(row.split[0]) for row in batch], pa.int32()),
+            "moments": pa.array([row.split[1] for row in batch], pa.list_(pa.int64())),
+            "member": pa.array([row.member for row in batch], pa.binary()),
             **last,
         }
 
@@ -300,6 +308,14 @@ class Filling:
             {
                 "extra": pa.array(extras.values(), pa.int32()),
                 "data": pa.array(extras.keys(), pa.binary()),
+            },
+        )
+        shapes = self._shapes.codes
+        self._insert(
+            "shape",
+            {
+                "shape": pa.array(shapes.values(), pa.int32()),
+                "data": pa.array(shapes.keys(), pa.binary()),
             },
         )
         self._connection.execute("COMMIT")

@@ -6,7 +6,7 @@ values in its lists, on nothing else, and no text of anybody enters it. What a p
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from operator import and_, or_
@@ -35,7 +35,10 @@ _PLACE = re.compile(rf"(?:{_NUMBER}|{_TEXT})\((\d+)\)", re.IGNORECASE)
 _MARK = {"duckdb": "$", "sqlite": "?"}
 _MASKS = frozenset({"agreed", "may"})
 
-Form = Literal["people", "count", "profiles"]
+GROUPED = ("residence", "age", "language", "subject", "level", "agreed")
+INSIDE = -1
+
+Form = Literal["people", "count", "profiles", "standing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,28 +129,72 @@ class _Compiler:
         """Return the people of whom the expression is true."""
         musts = list(_musts(ask.where))
         table = plain = self._plain(ask, musts)
-        rest = [each for each in musts if not _is_plain(each)]
-        found = [each for must in rest for each in words.predicates(must)]
-        bought = [each for each in found if isinstance(each, words.Buying)]
-        windows = list(dict.fromkeys(map(words.window, bought)))
-        wishes = list(dict.fromkeys(p for p in found if isinstance(p, words.InterestIn)))
+        rest = [each for each in musts if not words.is_plain(each)]
         among = plain if len(rest) < len(musts) or ask.scope else None
-        if windows:
-            table = table.left_join(self._sums(windows, among), "person").drop("person_right")
-        if wishes:
-            table = table.left_join(self._hits(wishes, among), "person").drop("person_right")
-        columns: dict[Any, str] = {each: f"sum_{n}" for n, each in enumerate(windows)}
-        columns |= {each: f"hit_{n}" for n, each in enumerate(wishes)}
+        table, columns = self._added(table, rest, among)
         if rest:
             table = table.filter(*[self._holds(each, table, columns) for each in rest])
         if ask.without:
             table = table.anti_join(_ibis().table({"person": "int32"}, name=EXCLUDED), "person")
         return table
 
+    def standing(self, ask: Ask) -> Any:  # noqa: ANN401
+        """Count everybody by what keeps them out (`kernel.audience.outside`) and by group.
+
+        `why` is `INSIDE`, or three times the place of the condition plus that of its state.
+        """
+        asked = words.musts(ask.where)
+        plain = [each for each in asked if words.is_plain(each)]
+        table = _ibis().table(_PERSON, name="person")
+        if ask.without:
+            table = table.anti_join(_ibis().table({"person": "int32"}, name=EXCLUDED), "person")
+        among = None
+        if plain and len(plain) < len(asked):
+            tests = [_is_no(self._holds(each, table, {})) for each in plain]
+            among = table.filter(~reduce(or_, tests))
+        table, columns = self._added(table, asked, among)
+        answers = [self._holds(each, table, columns) for each in asked]
+        why = self._why(asked, answers, table)
+        held = table.select(*GROUPED, why=why)
+        return held.group_by(["why", *GROUPED]).aggregate(people=held.count())
+
+    def _why(self, asked: tuple[words.Expression, ...], answers: list[Any], table: Any) -> Any:  # noqa: ANN401
+        ibis = _ibis()
+        made = ibis.literal(INSIDE, "int32")
+        for place, (must, answer) in reversed(list(enumerate(zip(asked, answers, strict=True)))):
+            unknown = ibis.literal(3 * place + 2, "int32")
+            if needed := sorted(words.needs(must)):
+                lacks = reduce(
+                    or_, [(table.agreed & self.mark("agreed", name)) == 0 for name in needed]
+                )
+                unknown = ibis.ifelse(lacks, ibis.literal(3 * place + 1, "int32"), unknown)
+            made = ibis.ifelse(_is_unknown(answer), unknown, made)
+        for place, answer in reversed(list(enumerate(answers))):
+            made = ibis.ifelse(_is_no(answer), ibis.literal(3 * place, "int32"), made)
+        return made
+
+    def _added(
+        self,
+        table: Any,  # noqa: ANN401
+        rest: Iterable[words.Expression],
+        among: Any,  # noqa: ANN401
+    ) -> tuple[Any, dict[Any, str]]:
+        """Join what purchases and interests add up to, and say which column holds what."""
+        found = [each for must in rest for each in words.predicates(must)]
+        bought = [each for each in found if isinstance(each, words.Buying)]
+        windows = list(dict.fromkeys(map(words.window, bought)))
+        wishes = list(dict.fromkeys(p for p in found if isinstance(p, words.InterestIn)))
+        if windows:
+            table = table.left_join(self._sums(windows, among), "person").drop("person_right")
+        if wishes:
+            table = table.left_join(self._hits(wishes, among), "person").drop("person_right")
+        columns: dict[Any, str] = {each: f"sum_{n}" for n, each in enumerate(windows)}
+        return table, columns | {each: f"hit_{n}" for n, each in enumerate(wishes)}
+
     def _plain(self, ask: Ask, musts: list[words.Expression]) -> Any:  # noqa: ANN401
         """Filter the people by what their own row says: fewer purchases to add up afterwards."""
         people = _ibis().table(_PERSON, name="person")
-        tests = [self._holds(each, people, {}) for each in musts if _is_plain(each)]
+        tests = [self._holds(each, people, {}) for each in musts if words.is_plain(each)]
         if ask.scope:
             tests.append((people.may & self.mark("may", ask.scope)) != 0)
         return people.filter(*tests) if tests else people
@@ -185,6 +232,8 @@ class _Compiler:
         return told.group_by("person").aggregate(**hits)
 
     def _holds(self, where: words.Expression, table: Any, columns: dict[Any, str]) -> Any:  # noqa: ANN401
+        if isinstance(where, words.Rfm):
+            where = words.expanded(where)
         if isinstance(where, words.Group):
             parts = [self._holds(part, table, columns) for part in where.parts]
             if isinstance(where, words.Every):
@@ -207,6 +256,28 @@ class _Compiler:
         """Say whether a column is one of some texts; null stays unknown."""
         return column.isin([self.mark("value", each) for each in values])
 
+    def placed(self, predicate: words.PlaceIn, table: Any) -> Any:  # noqa: ANN401
+        """Say whether a residence lies in a place; a country does not tell its subdivision."""
+        home, land = table.residence, table.residence.left(2)
+        inside = self.listed(home, predicate.values) | self.listed(land, predicate.values)
+        lands = tuple(dict.fromkeys(map(words.country, predicate.values)))
+        finer = (home == land) & self.listed(home, lands)
+        return _ibis().ifelse(inside, inside, _ibis().ifelse(finer, _unknown(), inside))
+
+    def staged(self, predicate: words.StageIn, table: Any) -> Any:  # noqa: ANN401
+        """Say whether a relation stands at a stage; see `kernel.audience.stage`."""
+        ibis = _ibis()
+        held = [table[f"last_{kind}"] for kind in words.BINDING]
+        last = ibis.greatest(*[each.coalesce(words.FIRST) for each in held])
+        open_ended = reduce(or_, [table[f"last_{kind}"].notnull() for kind in words.OPEN_ENDED])
+        named = {stage: ibis.literal(stage in predicate.values) for stage in words.STAGES}
+        gone = last <= self.mark("day", predicate.ended_days)
+        idle = ibis.ifelse(gone, named["ended"], named["lapsed"])
+        idle = ibis.ifelse(last == words.FIRST, named["prospect"], idle)
+        idle = ibis.ifelse(open_ended, _unknown(), idle)
+        fresh = last > self.mark("day", predicate.silent_days)
+        return ibis.ifelse(fresh, named["customer"], idle)
+
     def related(self, predicate: words.Related, table: Any) -> Any:  # noqa: ANN401
         """Say whether the newest relation of a kind is young enough; none is a plain no."""
         last = table[f"last_{predicate.kind}"]
@@ -222,11 +293,13 @@ def _musts(where: words.Expression) -> Iterator[words.Expression]:
         yield where
 
 
-def _is_plain(where: words.Expression) -> bool:
-    """Say whether a person's own row answers it, without purchases and interests."""
-    return not any(
-        isinstance(each, words.Buying | words.InterestIn) for each in words.predicates(where)
-    )
+def _is_no(answer: Any) -> Any:  # noqa: ANN401
+    return (~answer).coalesce(False)
+
+
+def _is_unknown(answer: Any) -> Any:  # noqa: ANN401
+    """Null, spelt without IS NULL: behind a NOT that would be read as NOT (… IS NULL)."""
+    return answer.coalesce(True) & ~answer.coalesce(False)
 
 
 def _unknown() -> Any:  # noqa: ANN401
@@ -238,6 +311,8 @@ _FACT: Mapping[type, Callable[[_Compiler, Any, Any], Any]] = {
     words.LastSaleOlderThan: lambda c, p, t: t.last_sale <= c.mark("day", p.days),
     words.Related: lambda c, p, t: c.related(p, t),
     words.LevelAtLeast: lambda c, p, t: t.level >= c.mark("value", p.level),
+    words.PlaceIn: lambda c, p, t: c.placed(p, t),
+    words.StageIn: lambda c, p, t: c.staged(p, t),
     words.ResidenceIn: lambda c, p, t: c.listed(t.residence, p.values),
     words.AgeIn: lambda c, p, t: c.listed(t.age, p.values),
     words.LanguageIn: lambda c, p, t: c.listed(t.language, p.values),
@@ -266,6 +341,9 @@ def compiled(ask: Ask, engine: str = "duckdb") -> Statement:
         Unavailable: The extra is not installed.
     """
     compiler = _Compiler()
-    shown = _FORM[ask.form](compiler.people(ask))
+    if ask.form == "standing":
+        shown = compiler.standing(ask)
+    else:
+        shown = _FORM[ask.form](compiler.people(ask))
     sql = str(_ibis().to_sql(shown, dialect=engine, pretty=False))
     return Statement(_PLACE.sub(rf"{_MARK[engine]}\1", sql), tuple(compiler.slots))

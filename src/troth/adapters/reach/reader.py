@@ -134,7 +134,7 @@ class Reach:
         self, ask: Ask, at: Instant, exclude: Iterable[PersonId]
     ) -> Iterator[tuple[_Open, Any]]:
         """Run a question on a cursor of its own, left out people left out."""
-        with self._reading() as held:
+        with self.reading() as held:
             if today(at) < today(held.generation.at):
                 raise InvalidInput(
                     "the instant lies before the reach generation", "ask for today, or rebuild"
@@ -150,7 +150,8 @@ class Reach:
                 cursor.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[_Open]:
+    def reading(self) -> Iterator[_Open]:
+        """Hold the newest generation open; it stays on disk until this is left."""
         with self._lock:
             held = self._fresh()
             held.users += 1

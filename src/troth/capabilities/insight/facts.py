@@ -1,4 +1,4 @@
-"""Insight: what may be learnt from people together, and the facts audiences are narrowed by.
+"""The facts audiences are narrowed by, and what may be learnt from people together.
 
 Every opening of behaviour here is under a permit for `personalise`, person by person; who left a
 level is in no model and no column from the next rebuild on.
@@ -30,6 +30,7 @@ from troth.terms import (
 PAGE = 250
 PURPOSE = "personalise"
 SCOPE = "purchases/"
+FIELD_OF_INTERESTS = "interests"
 WIDEST = ("purchases.52w", "purchases.13w")
 
 
@@ -67,14 +68,90 @@ def pages(desk: Desk, view: View) -> Iterator[list[Gathered]]:
         ]
 
 
-def rows(desk: Desk, view: View) -> Iterator[list[Row]]:
-    """Yield what narrowing may know of everybody; opens nothing."""
+def rows(desk: Desk, view: View, actor: Actor | None = None) -> Iterator[list[Row]]:
+    """Yield what narrowing may know of everybody.
+
+    Opens nothing without an actor; with one, the interests of who agreed that they are used.
+    """
     house = desk.house(view)
     for page in pages(desk, view):
-        yield [_row(g, house, view.now) for g in page]
+        told = _interests(desk, view, page, actor) if actor else {}
+        yield [_row(g, house, view.now, told.get(g.person)) for g in page]
 
 
-def _row(gathered: Gathered, house: House, now: Instant) -> Row:
+def rows_of(
+    desk: Desk, view: View, people: Sequence[PersonId], actor: Actor, behaviour: frozenset[str]
+) -> list[Row]:
+    """Return the facts of some people as the record holds them now, purchases and all.
+
+    Who is erased, merged away or unknown is left out.
+
+    Args:
+        desk: The desk.
+        view: The look.
+        people: Whom.
+        actor: Under whose claim interests and purchases are opened, person by person.
+        behaviour: Categories that will be read; what is not among them is not opened.
+    """
+    house, out = desk.house(view), list[Row]()
+    for start in range(0, len(people), PAGE):
+        page = [
+            g
+            for g in view.gather(people[start : start + PAGE], None)
+            if not g.record.erasing and not g.record.alias and g.person != desk.scribe.house
+        ]
+        told = _interests(desk, view, page, actor) if audience.INTERESTS in behaviour else {}
+        wide = tuple(name for name in WIDEST if behaviour & set(WIDEST))
+        bought = dict(_opened(desk, view, page, actor, wide, frozenset())) if wide else {}
+        for g in page:
+            lines = tuple(_purchases(bought.get(g.person, ())))
+            out.append(_row(g, house, view.now, told.get(g.person), lines))
+    return out
+
+
+def _purchases(chunks: Sequence[Chunk]) -> Iterator[audience.Purchase]:
+    for chunk in chunks:
+        for at, item, units, minor in zip(
+            chunk.at, chunk.item, chunk.units, chunk.amount, strict=True
+        ):
+            group = chunk.groups[chunk.item_group[item]]
+            yield audience.Purchase(at // DAY, group, units, minor, chunk.currency)
+
+
+def _interests(
+    desk: Desk, view: View, page: Sequence[Gathered], actor: Actor
+) -> dict[PersonId, frozenset[str]]:
+    """Open declared interests, each under a permit of its own."""
+    house = desk.house(view)
+    agreed = [
+        g
+        for g in page
+        if audience.INTERESTS in consent.level_categories(g.record, house, view.now)
+    ]
+    named = (audience.INTERESTS,)
+    permits = [
+        permit
+        for g in agreed
+        if (permit := _permit(desk, view, house, g, actor, named, frozenset()))
+    ]
+    held = view.sealed([p.person for p in permits], [FIELD_OF_INTERESTS])
+    told = [permit for permit in permits if held.get(permit.person)]
+    desk.vault.keys.load([p.person for p in told], view.now)
+    out = {}
+    for permit in told:
+        opened = desk.vault.open(permit, held[permit.person], view.now)
+        names = opened[FIELD_OF_INTERESTS].split(";")
+        out[permit.person] = frozenset(n.strip() for n in names if n.strip())
+    return out
+
+
+def _row(
+    gathered: Gathered,
+    house: House,
+    now: Instant,
+    interests: frozenset[str] | None = None,
+    purchases: tuple[audience.Purchase, ...] = (),
+) -> Row:
     record = gathered.record
     known = audience.Known(
         agreed=consent.level_categories(record, house, now),
@@ -83,6 +160,8 @@ def _row(gathered: Gathered, house: House, now: Instant) -> Row:
         language=record.language,
         level=record.level,
         relations=audience.newest_relations(record),
+        interests=interests,
+        purchases=purchases,
     )
     return Row(gathered.person, known, record.zone, record.subject)
 
