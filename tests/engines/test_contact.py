@@ -132,10 +132,25 @@ def test_what_is_no_full_number_is_refused_without_repeating_it(wrong, region):
     assert not wrong.strip("+") or wrong not in str(caught.value)
 
 
-def test_channels_without_short_addresses_have_no_spelling():
-    for channel in ("post", "push", "pigeon"):
+def test_a_channel_nobody_knows_has_no_spelling():
+    with pytest.raises(InvalidInput):
+        normalise("pigeon", "x")
+
+
+def test_an_apps_token_is_kept_as_it_is():
+    assert normalise("push", " aB:9_-token ") == "aB:9_-token"
+    for wrong in ("", " ", "two words", "x" * 513, "tök", "a\nb"):
         with pytest.raises(InvalidInput):
-            normalise(channel, "a@x.example")
+            normalise("push", wrong)
+
+
+def test_a_postal_address_is_a_few_trimmed_lines():
+    text = "  Ms  T. Planted\r\n12 Quiet Street \n\nCape Town 8001"
+    assert normalise("post", text) == "Ms T. Planted\n12 Quiet Street\nCape Town 8001"
+    assert normalise("post", normalise("post", text)) == normalise("post", text)
+    for wrong in ("", "\n", "\n".join("1234567"), "x" * 81, "a\u202eb"):
+        with pytest.raises(InvalidInput):
+            normalise("post", wrong)
 
 
 def test_a_registry_digest_is_sha256_of_the_lowered_trimmed_address():

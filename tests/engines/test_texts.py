@@ -79,13 +79,40 @@ def test_an_sms_is_counted_as_networks_count(text, parts):
     assert texts.sms_parts(text) == parts
 
 
-def test_a_text_without_sender_or_way_out_is_lacking():
-    assert texts.lacking("Hi, buy rusks", Channel.SMS, "Marula", STOP) == [
-        "sender_identity", "stop_instruction",
+SENDER = texts.Sender("Marula", "12 Quiet Street", STOP)
+PLAIN = texts.Text("plain", {Channel.SMS: "x"}, {}, {"withdrawal_told": "as easily as you said yes"})
+
+
+def lacking(filled, *obligations):
+    return texts.lacking(PLAIN, filled, obligations, SENDER)
+
+
+def test_a_text_without_sender_or_way_out_is_lacking_whatever_is_asked():
+    assert lacking("Hi, buy rusks") == ["sender_identity", "stop_contact"]
+    assert lacking("Marula: rusks. STOP ends it") == []
+    assert lacking("Marula: a stopwatch for you") == ["stop_contact"]
+    assert texts.lacking(PLAIN, "stop", (), texts.Sender("", "", STOP)) == ["sender_identity"]
+
+
+def test_what_the_law_of_a_place_asks_of_a_text_is_looked_for_in_its_words():
+    asked = ("opt_out", "opt_out_works_60_days", "contact_valid_60_days", "sender_contact")
+    assert lacking("Marula, STOP", *asked) == ["contact_valid_60_days", "sender_contact"]
+    assert lacking("Marula, STOP or +27 00 000 1234", *asked) == []
+    assert lacking("Marula, STOP", "postal_address") == ["postal_address"]
+    assert lacking("Marula, 12 Quiet Street, STOP", "postal_address", "no_open_pixel") == []
+
+
+def test_an_obligation_nobody_knows_is_lacking_unless_the_text_names_its_words():
+    assert lacking("Marula, STOP", "planted_duty", "withdrawal_told") == [
+        "planted_duty", "withdrawal_told",
     ]  # fmt: skip
-    assert texts.lacking("Marula: rusks. STOP ends it", Channel.SMS, "Marula", STOP) == []
-    long = "Marula stop " + "ʼ" * 300
-    assert texts.lacking(long, Channel.SMS, "Marula", STOP) == ["three_parts_at_most"]
+    assert lacking("Marula, STOP, as easily as you said yes", "withdrawal_told") == []
+
+
+def test_an_sms_of_more_than_three_parts_is_not_sent():
+    text = texts.Text("long", {Channel.SMS: "Marula stop " + "ʼ" * 300}, {})
+    with pytest.raises(InvalidInput, match="more than 3 SMS"):
+        texts.fill(text, Channel.SMS, {})
 
 
 @given(st.text(max_size=300))

@@ -90,6 +90,7 @@ class Draft:
         body_hash: SHA-256 of the relaxed body: the `bh=` of every signature.
         subject: The subject as people read it.
         link_hosts: Hosts the message links to, sorted.
+        filled: What stands in the holes of the frame it was made from, as encoded.
     """
 
     headers: tuple[tuple[str, str], ...] = field(repr=False)
@@ -97,6 +98,7 @@ class Draft:
     body_hash: bytes
     subject: str = field(default="", repr=False)
     link_hosts: tuple[str, ...] = ()
+    filled: tuple[bytes, ...] = field(default=(), repr=False)
 
     def header(self, name: str) -> str:
         """Return the first header of this name as sent, or ""."""
@@ -151,11 +153,15 @@ def relaxed_body(body: bytes) -> bytes:
 
 def relaxed_header(name: str, value: str) -> str:
     """Return one header in relaxed canonical form, without its CRLF (RFC 6376, 3.4.2)."""
+    return f"{name.lower()}:{_relaxed(value)}"
+
+
+def _relaxed(value: str) -> str:
     if "\r\n" in value:
         value = value.replace("\r\n", "")
     if "\t" in value or "  " in value:
         value = _TEXT_RUNS.sub(" ", value)
-    return f"{name.lower()}:{value.strip(' ')}"
+    return value.strip(" ")
 
 
 def sign(message: Draft, signers: Sequence[Signer], at: int) -> bytes:
@@ -174,46 +180,56 @@ def sign(message: Draft, signers: Sequence[Signer], at: int) -> bytes:
     """
     if not signers:
         raise InvalidInput("a message needs a signer", "add a DKIM key")
-    names: list[str] = []
-    lines: list[str] = []
-    relaxed: dict[str, list[str]] = {}
-    for name, value in message.headers:
-        lower = name.lower()
-        names.append(lower)
-        lines.append(f"{name}: {value}\r\n")
-        relaxed.setdefault(lower, []).append(relaxed_header(name, value))
-    if names.count("from") != 1:
-        raise InvalidInput("a message needs exactly one From")
-    listed, present = _listing(tuple(names))
-    covered = "".join(relaxed[name].pop() + "\r\n" for name in present)
+    names, values = zip(*message.headers, strict=True) if message.headers else ((), ())
+    listed, lines, order, covering = _listing(names)
+    covered = covering % tuple([_relaxed(values[place]) for place in order])
     bh = base64.b64encode(message.body_hash).decode()
     signatures = [_signature(signer, at, listed, bh, covered) for signer in signers]
-    head = "".join(signatures) + "".join(lines) + "\r\n"
+    head = "".join(signatures) + lines % values
     return head.encode("ascii") + message.body
 
 
 @lru_cache(maxsize=256)
-def _listing(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return the folded `h=` and the names in it that are present, from the bottom up."""
-    wanted = [*OVERSIGNED, *([REF_HEADER.lower()] if REF_HEADER.lower() in names else [])]
-    present = tuple(name for name in wanted for _ in range(names.count(name)))
-    listed = [name for name in wanted for _ in range(names.count(name) + 1)]
+def _listing(names: tuple[str, ...]) -> tuple[str, str, tuple[int, ...], str]:
+    """Work out once per set of headers how they are written and signed.
+
+    Returns the folded `h=`, the header lines with a place for each value, the places of the
+    headers signed from the bottom up, and their relaxed form with a place for each value.
+
+    Raises:
+        InvalidInput: From is missing or doubled.
+    """
+    lower = [name.lower() for name in names]
+    if lower.count("from") != 1:
+        raise InvalidInput("a message needs exactly one From")
+    wanted = [*OVERSIGNED, *([REF_HEADER.lower()] if REF_HEADER.lower() in lower else [])]
+    listed = [name for name in wanted for _ in range(lower.count(name) + 1)]
     rows = [":".join(listed[i : i + 5]) for i in range(0, len(listed), 5)]
-    return ":\r\n ".join(rows), present
+    places = range(len(names) - 1, -1, -1)
+    order = tuple(place for name in wanted for place in places if lower[place] == name)
+    lines = "".join(f"{name.replace('%', '%%')}: %s\r\n" for name in names) + "\r\n"
+    covering = "".join(f"{lower[place]}:%s\r\n" for place in order)
+    return ":\r\n ".join(rows), lines, order, covering
 
 
-def _signature(signer: Signer, at: int, listed: str, bh: str, covered: str) -> str:
+@lru_cache(maxsize=16)
+def _signature_head(signer: Signer, at: int, listed: str) -> tuple[str, str]:
+    """Return the start of a signature up to `bh=`, as sent and in relaxed form."""
     value = (
         f"v=1; a={signer.algorithm}; c=relaxed/relaxed; d={signer.domain};\r\n"
         f" s={signer.selector}; t={at}; x={at + EXPIRES_AFTER_S};\r\n"
         f" h={listed};\r\n"
-        f" bh={bh};\r\n"
-        f" b="
+        f" bh="
     )
-    data = covered + relaxed_header("DKIM-Signature", value)
+    return value, relaxed_header("DKIM-Signature", value)
+
+
+def _signature(signer: Signer, at: int, listed: str, bh: str, covered: str) -> str:
+    value, relaxed = _signature_head(signer, at, listed)
+    data = f"{covered}{relaxed}{bh}; b="
     made = base64.b64encode(signature_bytes(signer, data.encode("ascii"))).decode()
-    folded = "\r\n ".join(made[i : i + 72] for i in range(0, len(made), 72))
-    return f"DKIM-Signature: {value}{folded}\r\n"
+    folded = "\r\n ".join([made[i : i + 72] for i in range(0, len(made), 72)])
+    return f"DKIM-Signature: {value}{bh};\r\n b={folded}\r\n"
 
 
 def signature_bytes(signer: Signer, data: bytes) -> bytes:

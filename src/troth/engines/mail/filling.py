@@ -4,10 +4,12 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from troth.engines.mail import headers
 from troth.engines.mail.dkim import REF_HEADER, Draft
+from troth.engines.mail.packing import Skeleton
 from troth.engines.mail.quoted import value_line
 from troth.engines.mail.template import Escaping, Slot
 from troth.errors import InvalidInput
@@ -60,11 +62,14 @@ class Hole:
     def given(self, values: Values) -> str:
         """Return the checked value of this place, or the fallback where none is given."""
         value = values.get(self.slot.name) if not self.repeat else self._item(values)
+        slot = self.slot
         if not value:
-            return self.slot.fallback
+            return slot.fallback
         if not isinstance(value, str):
-            raise InvalidInput(f"the value of slot {self.slot.name} is no text")
-        return headers.one_line(value, f"the value of slot {self.slot.name}", self.slot.max_chars)
+            raise InvalidInput(f"the value of slot {slot.name} is no text")
+        if len(value) <= slot.max_chars and value.isascii() and value.isprintable():
+            return value
+        return headers.one_line(value, f"the value of slot {slot.name}", slot.max_chars)
 
     def _item(self, values: Values) -> str | None:
         items = values[self.repeat]
@@ -96,6 +101,7 @@ class Frame:
     _state: "_Hash" = field(repr=False, compare=False)
     _rest: tuple[bytes, ...] = field(repr=False)
     _places: tuple[tuple[int, int, bool], ...] = field(repr=False)
+    skeleton: Skeleton = field(repr=False)
 
     def fill(self, values: Values, envelope: Envelope) -> Draft:
         """Return the message for one person: encode the values, join, hash the rest.
@@ -112,22 +118,24 @@ class Frame:
         for hole, value in zip(self._holes, given, strict=True):
             if hole.slot.escaping == "link":
                 hosts.add(_listed(value, hole.slot, self._hosts))
-        body, digest = self._body(given)
-        subject = "".join(p if isinstance(p, str) else given[p] for p in self._subject)
-        return Draft(self._headers(envelope, subject), body, digest, subject, tuple(sorted(hosts)))
+        body, digest, filled = self._body(given)
+        subject = "".join([p if isinstance(p, str) else given[p] for p in self._subject])
+        listed = self._headers(envelope, subject)
+        return Draft(listed, body, digest, subject, tuple(sorted(hosts)), filled)
 
-    def _body(self, given: list[str]) -> tuple[bytes, bytes]:
+    def _body(self, given: list[str]) -> tuple[bytes, bytes, tuple[bytes, ...]]:
         pieces = list(self._rest)
         lines = [
             _lines(value, hole.slot.escaping)
             for hole, value in zip(self._holes, given, strict=True)
         ]
-        for place, hole, as_html in self._places:
-            pieces[place] = lines[hole][as_html]
+        filled = tuple([lines[hole][as_html] for _, hole, as_html in self._places])
+        for (place, _, _), value in zip(self._places, filled, strict=True):
+            pieces[place] = value
         rest = b"".join(pieces)
         state = self._state.copy()
         state.update(rest)
-        return self._head + rest, state.digest()
+        return self._head + rest, state.digest(), filled
 
     def _headers(self, envelope: Envelope, subject: str) -> tuple[tuple[str, str], ...]:
         headers.one_line(subject, "the subject", headers.SUBJECT_MAX)
@@ -143,7 +151,7 @@ class Frame:
             ("From", headers.mailbox(envelope.from_name, envelope.from_address)),
             ("To", headers.address(envelope.to_address)),
             ("Subject", headers.unstructured(subject)),
-            ("Date", headers.date(envelope.date_s)),
+            ("Date", _date(envelope.date_s)),
             ("Message-ID", headers.message_id(envelope.message_id)),
             ("MIME-Version", "1.0"),
             ("Content-Type", self._content_type),
@@ -158,6 +166,10 @@ class Frame:
                 )
 
 
+_date = lru_cache(maxsize=64)(headers.date)
+"""A batch is written at one look: its messages bear one date."""
+
+
 def _listed(url: str, slot: Slot, hosts: frozenset[str]) -> str:
     host = headers.https_host(url)
     if host not in hosts:
@@ -167,10 +179,12 @@ def _listed(url: str, slot: Slot, hosts: frozenset[str]) -> str:
 
 def _lines(value: str, escaping: Escaping) -> tuple[bytes, bytes]:
     """Return the value encoded for the plain part and for the HTML part."""
-    plain = escaped(value, escaping, as_html=False)
-    in_html = escaped(value, escaping, as_html=True)
-    line = value_line(plain)
-    return line, line if in_html == plain else value_line(in_html)
+    if escaping == "part":
+        line = value_line(escaped(value, escaping, as_html=False))
+        return line, line
+    line = value_line(value)
+    in_html = html.escape(value)
+    return line, line if in_html == value else value_line(in_html)
 
 
 def escaped(value: str, escaping: Escaping, *, as_html: bool) -> str:

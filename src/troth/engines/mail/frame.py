@@ -18,8 +18,9 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 
-from troth.engines.mail import headers, layout
+from troth.engines.mail import headers, layout, links
 from troth.engines.mail.filling import Envelope, Frame, Hole, Values, escaped
+from troth.engines.mail.packing import Skeleton
 from troth.engines.mail.quoted import SOFT, text_block, value_line
 from troth.engines.mail.template import MARK, Escaping, Repeat, Slot, Template
 from troth.errors import InvalidInput
@@ -115,7 +116,7 @@ class _Compiler:
         kinds = {number: hole.slot.escaping for number, hole in enumerate(self._holes)}
         self._check_subject(subject, kinds)
         hosts = layout.check_text(text, kinds, t.hosts)
-        rendered = layout.to_html(mjml, preheader, kinds, t.hosts)
+        rendered = self._marked(layout.to_html(mjml, preheader, kinds, t.hosts))
         boundary = f"=_troth-{hashlib.sha256(t.mjml.encode() + t.text.encode()).hexdigest()[:24]}"
         body = _Body(self._holes)
         body.constant(_part_head(boundary, "plain"))
@@ -124,6 +125,16 @@ class _Compiler:
         body.text(rendered, as_html=True)
         body.constant(f"--{boundary}--\r\n")
         return self._made(body, subject, boundary, hosts | layout.hosts_in(rendered))
+
+    def _marked(self, rendered: str) -> str:
+        """Put the open mark at the end of the page, only where it is agreed and asked for."""
+        name = links.OPEN_MARK
+        if not self._template.pixel or not self._agreed(self._slots[name]):
+            return rendered
+        mark = layout.token(self._number(name, "", -1))
+        image = f'<img src="{self._template.pixel}/{mark}" alt="" width="1" height="1">'
+        head, end, rest = rendered.rpartition("</body>")
+        return f"{head}{image}{end}{rest}" if end else rendered
 
     def _made(self, body: "_Body", subject: str, boundary: str, hosts: frozenset[str]) -> Frame:
         head, rest, places = body.split()
@@ -142,6 +153,7 @@ class _Compiler:
             _state=hashlib.sha256(head),
             _rest=rest,
             _places=tuple((place, new[hole], as_html) for place, hole, as_html in places),
+            skeleton=Skeleton.of(head, rest, tuple(place for place, _, _ in places)),
         )
 
     def _count(self, name: str) -> int:

@@ -11,7 +11,6 @@ from functools import lru_cache
 WIDTH = 76
 SOFT = "=\r\n"
 
-_SHORT = re.compile(r"(?!\.|From )(?: ?[!-<>-~])+ ?")
 _BAD_START = re.compile(rb"^(?:\.|From )", re.MULTILINE)
 
 
@@ -39,7 +38,15 @@ def value_line(value: str) -> bytes:
     """
     if not value:
         return b""
-    if len(value) < WIDTH and value.isascii() and _SHORT.fullmatch(value):
+    if (
+        len(value) < WIDTH
+        and value.isascii()
+        and value.isprintable()
+        and "=" not in value
+        and "  " not in value
+        and value != " "
+        and not value.startswith((".", "From "))
+    ):
         return value.encode("ascii") + b"=\r\n"
     if "  " not in value and "\t" not in value:
         quick = b2a_qp(value.encode(), istext=False).replace(b"\n", b"\r\n")

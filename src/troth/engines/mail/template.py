@@ -4,6 +4,7 @@
 
     name = "winback"
     version = 7
+    purpose = "offers"                           # optional: what it is written for; checks use it
     subject = "{{first_name}}, your favourites are back"
     preheader = "Kept for you until Sunday"
     hosts = ["marula.example"]                   # every host a link may lead to
@@ -28,6 +29,11 @@
     fallback = "One of our classics"
     max_chars = 60
 
+    count_clicks = false                         # optional; see Template.clicks
+
+    [carries]                                    # obligation -> the words that carry it, one line
+    notice_purpose = "What for"                  # the finished message is searched for them
+
 A section or repeat is left out where its category is not agreed; a slot shows its fallback.
 Pure: parsing reads no file and renders nothing; `frame.compile_frame` does the rest of the checks.
 """
@@ -46,6 +52,7 @@ Escaping = Literal["text", "link", "part"]
 VALUE_MAX = 2_000
 SOURCE_MAX = 200_000
 REPEAT_MAX = 24
+WORDS_MAX = 300
 MARK = re.compile(r"\{\{([#/]?)([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?)\}\}")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -99,6 +106,10 @@ class Template:
         mjml: The HTML part, as MJML.
         text: The plain part.
         hosts: Hosts links may lead to, lower case.
+        purpose: The purpose it is written for, or "".
+        carries: Obligation and the words that carry it, for what no rule can read by itself.
+        clicks: Which constant links are counted: own (the brand's), all or none.
+        pixel: Address of open marks, "" for none; never read from a template's text.
     """
 
     name: str
@@ -111,6 +122,10 @@ class Template:
     slots: tuple[Slot, ...]
     sections: tuple[Section, ...]
     repeats: tuple[Repeat, ...]
+    purpose: str = ""
+    carries: tuple[tuple[str, str], ...] = ()
+    clicks: Literal["own", "all", "none"] = "own"
+    pixel: str = ""
 
     @property
     def categories(self) -> frozenset[str]:
@@ -154,6 +169,9 @@ def parse_template(source: str | Mapping[str, Any]) -> Template:
         slots=tuple(_slot(place, name) for name, place in data.tables("slots")),
         sections=tuple(_section(place, name) for name, place in data.tables("sections")),
         repeats=tuple(_repeat(place, name) for name, place in data.tables("repeats")),
+        purpose=data.name("purpose") if data.has("purpose") else "",
+        carries=data.words("carries"),
+        clicks=data.clicks("count_clicks"),
     )
     data.finish()
     _check_names(template)
@@ -235,6 +253,25 @@ class _Place:
                     f"template: {self._at(key)} has a malformed entry", "use a-z, 0-9 and _"
                 )
             yield name, _Place(f"{self._at(key)}.{name}", table)
+
+    def has(self, key: str) -> bool:
+        """Tell whether an entry that may be left out is there."""
+        return key in self._data
+
+    def clicks(self, key: str) -> Literal["own", "all", "none"]:
+        """Read whether links are counted: yes or no for all of them; missing: the brand's own."""
+        if not self.has(key):
+            return "own"
+        value = self._data.pop(key)
+        if not isinstance(value, bool):
+            raise InvalidInput(f"template: {self._at(key)} is malformed", f"write {key} = true")
+        return "all" if value else "none"
+
+    def words(self, key: str) -> tuple[tuple[str, str], ...]:
+        """Read a table of one-line words; missing means empty."""
+        table = self._take(key, dict, f"write [{key}]") if self.has(key) else {}
+        place = _Place(self._at(key), table)
+        return tuple((name, place.line(name, WORDS_MAX)) for name in table)
 
     def finish(self) -> None:
         """Refuse what nobody read: a misspelt key must not be silently without effect."""
