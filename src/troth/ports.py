@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from troth.terms import (
+    Account,
+    ApiKey,
     Block,
     Body,
     Channel,
@@ -17,12 +19,14 @@ from troth.terms import (
     LogState,
     Outcome,
     Outgoing,
+    Passkey,
     PersonId,
     PersonRecord,
     Prepared,
     Published,
     Refusal,
     Sealed,
+    Site,
     Suppressed,
     UseRequest,
 )
@@ -224,6 +228,13 @@ class View(Protocol):
         """Count jobs of a kind in a state."""
         ...
 
+    def job_of(self, prefix: str, key: str) -> tuple[str, PersonId | None] | None:
+        """Return kind and person of the job with this key among kinds that begin so.
+
+        Costs one look-up a kind; None where there is none, or its person was erased.
+        """
+        ...
+
 
 class Transaction(View, Protocol):
     """One short write (≤ 500 people, ≤ 50 ms); commits on clean exit, else rolls back."""
@@ -292,8 +303,15 @@ class Transaction(View, Protocol):
         """Add the next immutable version of a name; the house version rises."""
         ...
 
-    def enqueue(self, kind: str, key: str, payload: bytes, person: PersonId | None) -> bool:
-        """Add a job; False if one of this kind and key exists already."""
+    def enqueue(
+        self,
+        kind: str,
+        key: str,
+        payload: bytes,
+        person: PersonId | None,
+        due: Instant | None = None,
+    ) -> bool:
+        """Add a job, ready now or from `due` on; False if one of this kind and key exists."""
         ...
 
     def lease(self, kind: str, until: Instant, limit: int) -> list[Job]:
@@ -410,6 +428,18 @@ class ReceivedMail(Protocol):
         ...
 
 
+class MailListener(Protocol):
+    """Takes mail by SMTP on this machine and hands each to whoever asked for it."""
+
+    def start(self, port: int = 0) -> int:
+        """Listen on the loopback address; return the port."""
+        ...
+
+    def stop(self) -> None:
+        """Close the port; a mail under way is not taken."""
+        ...
+
+
 class LocalInbox(Protocol):
     """A receiving mailbox on this machine, for demos and trials."""
 
@@ -423,4 +453,157 @@ class LocalInbox(Protocol):
 
     def messages(self) -> Sequence[ReceivedMail]:
         """List what arrived, oldest first."""
+        ...
+
+
+class SigninStore(Protocol):
+    """Accounts, invitations and API keys of staff, apart from the record; no name in clear."""
+
+    def account(self, key: bytes) -> Account | None:
+        """Return an account by its key."""
+        ...
+
+    def add_account(self, account: Account) -> None:
+        """Add an account; one that exists stays as it is."""
+        ...
+
+    def move(self, key: bytes, before: str, after: str) -> bool:
+        """Move an account between states and begin a round; False if it was not in `before`."""
+        ...
+
+    def next_round(self, key: bytes) -> None:
+        """End every session begun so far."""
+        ...
+
+    def set_totp(self, key: bytes, sealed: bytes) -> None:
+        """Keep the sealed secret of one-time codes; no step of it was used yet."""
+        ...
+
+    def enter(self, key: bytes, now: Instant) -> bool:
+        """Note a sign-in; False if the account is not active at this moment."""
+        ...
+
+    def spend_step(self, key: bytes, step: int) -> bool:
+        """Take a time step of one-time codes; False if it or a later one was taken before."""
+        ...
+
+    def passkeys(self, key: bytes) -> list[Passkey]:
+        """Return the passkeys of an account, oldest first."""
+        ...
+
+    def passkey(self, ident: bytes) -> Passkey | None:
+        """Return a passkey by the credential's id."""
+        ...
+
+    def put_passkey(self, passkey: Passkey) -> None:
+        """Add or replace a passkey.
+
+        Raises:
+            Conflict: Another account has this credential.
+        """
+        ...
+
+    def drop_passkey(self, key: bytes, ident: bytes) -> None:
+        """Delete a passkey of an account; there being none is fine."""
+        ...
+
+    def put_codes(self, key: bytes, codes: Sequence[tuple[bytes, bytes]]) -> None:
+        """Replace the recovery codes of an account: salt and hash each."""
+        ...
+
+    def codes(self, key: bytes) -> list[tuple[bytes, bytes]]:
+        """Return salt and hash of the recovery codes not used yet."""
+        ...
+
+    def spend_code(self, key: bytes, hashed: bytes) -> bool:
+        """Use a recovery code up; False if it was used before."""
+        ...
+
+    def put_invite(self, digest: bytes, key: bytes, until: Instant) -> None:
+        """Keep an invitation; earlier ones of the same account end."""
+        ...
+
+    def invite(self, digest: bytes, now: Instant) -> bytes | None:
+        """Return the account an open invitation is for."""
+        ...
+
+    def spend_invite(self, digest: bytes, now: Instant) -> bool:
+        """Use an invitation up; False if it is not open any more."""
+        ...
+
+    def attempt(self, who: bytes, now: Instant, waits: Sequence[int]) -> tuple[int, int]:
+        """Count an attempt before it is judged.
+
+        Args:
+            who: Keyed digest of the id that was typed.
+            now: The machine's clock.
+            waits: Microseconds to wait after the first, second, … attempt without success; the
+                last stands for all that follow.
+
+        Returns:
+            How many attempts without success there are now, 0 if none may be made yet; and until
+            when the next one waits, 0 if it need not.
+        """
+        ...
+
+    def succeeded(self, who: bytes) -> None:
+        """Forget the attempts counted."""
+        ...
+
+    def forget(self, key: bytes) -> None:
+        """Delete every credential and invitation of an account."""
+        ...
+
+    def put_api_key(self, key: ApiKey) -> None:
+        """Add an API key, or end one.
+
+        Raises:
+            Conflict: Another key that has not ended has this name.
+        """
+        ...
+
+    def api_key(self, digest: bytes) -> ApiKey | None:
+        """Return an API key by its digest."""
+        ...
+
+    def api_keys(self) -> list[ApiKey]:
+        """Return all API keys, ended ones too, oldest first."""
+        ...
+
+
+class Passkeys(Protocol):
+    """WebAuthn: what a browser is asked, and whether its answer holds. Keeps nothing."""
+
+    def creation(
+        self, site: Site, account: Account, name: str, challenge: bytes, held: Sequence[bytes]
+    ) -> str:
+        """Return, as JSON, what a browser needs to make a passkey."""
+        ...
+
+    def created(self, site: Site, challenge: bytes, answer: str) -> tuple[bytes, bytes, int]:
+        """Return credential id, attested public key and signature count.
+
+        Raises:
+            InvalidInput: The answer does not hold.
+        """
+        ...
+
+    def request(self, site: Site, challenge: bytes) -> str:
+        """Return, as JSON, what a browser needs to sign in by any passkey of this site."""
+        ...
+
+    def named(self, answer: str) -> tuple[bytes, bytes]:
+        """Return the credential id and the challenge an answer names; nothing is checked yet.
+
+        Raises:
+            InvalidInput: It does not read.
+        """
+        ...
+
+    def asserted(self, site: Site, challenge: bytes, public: bytes, answer: str) -> int:
+        """Return the signature count of an answer that holds.
+
+        Raises:
+            InvalidInput: The answer does not hold.
+        """
         ...

@@ -92,6 +92,35 @@ class Channel(StrEnum):
     POST = "post"
 
 
+ADDRESS_OF: Mapping[str, Channel] = {
+    Channel.EMAIL: Channel.EMAIL,
+    Channel.SMS: Channel.SMS,
+    Channel.WHATSAPP: Channel.SMS,
+    Channel.CALL: Channel.SMS,
+    Channel.PUSH: Channel.PUSH,
+    Channel.POST: Channel.POST,
+}
+"""Channel → the channel under which its addresses are kept: one telephone number serves three."""
+
+
+def address_of(channel: Channel) -> Channel:
+    """Return the channel under which the addresses of a channel are kept.
+
+    >>> address_of(Channel.CALL)
+    <Channel.SMS: 'sms'>
+    """
+    return ADDRESS_OF[channel]
+
+
+def address_field(channel: Channel) -> str:
+    """Return the vault field that holds the address of a channel.
+
+    >>> address_field(Channel.WHATSAPP)
+    'contact.sms'
+    """
+    return f"contact.{ADDRESS_OF[channel]}"
+
+
 class Role(StrEnum):
     """Who asks: a role of the house, the person themselves, or the house's own machinery."""
 
@@ -196,7 +225,7 @@ class Refusal:
         return self.reasons[0]
 
 
-Mask = Literal["full", "hash", "year", "last4", "null"]
+Mask = Literal["full", "hash", "year", "last4", "initial", "null"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,13 +604,15 @@ class Outgoing:
 
     Attributes:
         ref: The message's random reference.
-        data: The signed bytes, CRLF.
+        data: The signed bytes, CRLF; of another channel than mail the text, UTF-8.
+        until: The permit it goes out under is worth nothing from here on; 0 not told.
     """
 
     ref: str
     sender: str = field(repr=False)
     recipient: str = field(repr=False)
     data: bytes = field(repr=False)
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -597,3 +628,77 @@ class Outcome:
     state: Literal["handed", "failed", "unknown", "withdrawn"]
     code: int = 0
     text: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of a member of staff, without their name.
+
+    Attributes:
+        key: Keyed digest of role and id, 16 bytes.
+        handle: Random id by which a passkey knows the account, 16 bytes.
+        totp: The sealed secret of one-time codes; empty where none is set.
+        step: The newest time step whose code was used; none is taken twice.
+        round: Sessions begun in an earlier round are over.
+        last: When they last signed in, by the machine's clock; 0 never.
+    """
+
+    key: bytes
+    state: Literal["invited", "active", "suspended"]
+    handle: bytes
+    totp: bytes = b""
+    step: int = 0
+    round: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A passkey of an account: the public half only.
+
+    Attributes:
+        account: Key of the account.
+        public: What the authenticator attested: its model, the credential's id, the public key.
+        count: The newest signature count; one that does not rise betrays a copy.
+        state: A `copied` passkey opens nothing any more.
+    """
+
+    id: bytes
+    account: bytes
+    public: bytes
+    count: int
+    made: Instant
+    used: int = 0
+    state: Literal["good", "copied"] = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key by which a program asks; the key itself is kept nowhere.
+
+    Attributes:
+        digest: SHA-256 of the key.
+        actions: What it may ask about; empty is nothing.
+        ended: When it was ended; 0 while it was not.
+    """
+
+    digest: bytes
+    name: str
+    role: Role
+    actions: frozenset[Action]
+    made: Instant
+    until: Instant
+    ended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where staff sign in, as a browser sees it: passkeys are bound to it.
+
+    Attributes:
+        rp: The host a passkey belongs to.
+        origin: Scheme, host and port that a page must come from.
+    """
+
+    rp: str
+    origin: str

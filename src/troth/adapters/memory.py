@@ -35,6 +35,7 @@ from troth.terms import (
     Published,
     Sealed,
     Suppressed,
+    address_of,
 )
 
 CLOCK_SLACK = 2 * SECOND
@@ -124,14 +125,17 @@ class MemoryView:
 
     def _gathered(self, person: PersonId, channel: Channel | None) -> Gathered:
         t = self._t
-        contact = t.contacts.get((person, channel)) if channel else None
+        contact = t.contacts.get((person, address_of(channel))) if channel else None
+        if contact is not None and channel is not None and contact.channel is not channel:
+            contact = replace(contact, channel=channel)
         blocks = self.blocks([contact.sup]).get(contact.sup, ()) if contact else ()
         record = t.records.get(person, NO_RECORD)
         return Gathered(person, t.heads[person], record, contact, blocks)
 
     def find(self, channel: Channel, bi: bytes) -> list[PersonId]:
         """Return who holds an address, by its search MAC."""
-        held = {p for (p, name), c in self._t.contacts.items() if name == channel and c.bi == bi}
+        kept = address_of(channel)
+        held = {p for (p, name), c in self._t.contacts.items() if c.bi == bi and name == kept}
         return [p for p in self._t.heads if p in held]
 
     def holders(self, sup: bytes) -> list[PersonId]:
@@ -211,6 +215,12 @@ class MemoryView:
     def jobs(self, kind: str, state: str) -> int:
         """Count jobs of a kind in a state."""
         return sum(1 for j in self._t.jobs.values() if (j.kind, j.state) == (kind, state))
+
+    def job_of(self, prefix: str, key: str) -> tuple[str, PersonId | None] | None:
+        """Return kind and person of the job with this key among kinds that begin so."""
+        named = (j for j in self._t.jobs.values() if j.key == key and j.kind.startswith(prefix))
+        found = min(named, key=lambda job: job.kind, default=None)
+        return (found.kind, found.person) if found else None
 
 
 class MemoryTransaction(MemoryView):
@@ -368,12 +378,20 @@ class MemoryTransaction(MemoryView):
         self._t.house += 1
         return after
 
-    def enqueue(self, kind: str, key: str, payload: bytes, person: PersonId | None) -> bool:
+    def enqueue(
+        self,
+        kind: str,
+        key: str,
+        payload: bytes,
+        person: PersonId | None,
+        due: Instant | None = None,
+    ) -> bool:
         """Add a job once."""
         if any((j.kind, j.key) == (kind, key) for j in self._t.jobs.values()):
             return False
         number = max(self._t.jobs, default=0) + 1
-        self._t.jobs[number] = Job(number, kind, key, "ready", self._now, 0, payload, person)
+        when = self._now if due is None else due
+        self._t.jobs[number] = Job(number, kind, key, "ready", when, 0, payload, person)
         return True
 
     def lease(self, kind: str, until: Instant, limit: int) -> list[Job]:
@@ -402,12 +420,13 @@ class MemoryTransaction(MemoryView):
         return [self._leased(job, until) for job in held]
 
     def finish(self, jobs: Sequence[tuple[Job, str]]) -> None:
-        """Move leased jobs to their end state."""
-        for job, state in jobs:
+        """Move leased jobs to their end state, all or none; what they carried is deleted."""
+        for job, _ in jobs:
             held = self._t.jobs.get(job.id)
             if held is None or (held.state, held.fence) != ("leased", job.fence):
                 raise Conflict(f"job {job.id} was taken over by another worker")
-            self._t.jobs[job.id] = replace(held, state=state)
+        for job, state in jobs:
+            self._t.jobs[job.id] = replace(self._t.jobs[job.id], state=state, payload=b"")
 
     def put_note(self, size: int, note: str) -> None:
         """Store a signed checkpoint."""

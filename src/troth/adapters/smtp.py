@@ -23,7 +23,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
@@ -39,12 +39,14 @@ TEXT_MAX = 200
 GO_AHEAD = 354
 CLOSING = 421
 ATTEMPTS = 2
+JOURNAL = "handover.log"
+WORKERS = 16
 
 _PATH = re.compile(r"[!-;=?-~]{1,254}")
 _REF = re.compile(r"[!-+\--~]{1,200}")
 _START = re.compile(r"([!-+\--~]+),start")
+_TOOK = re.compile(r"([!-+\--~]+),took ([0-9]{1,18})")
 _REPLY = re.compile(r"([!-+\--~]+),reply ([0-9]{3})")
-_NOT_ENDS = bytes(byte for byte in range(256) if byte not in b"\r\n")
 
 
 class HandoverJournal:
@@ -60,6 +62,7 @@ class HandoverJournal:
         Raises:
             Unavailable: Another worker, alive, has it open: what it has begun is not to be judged.
         """
+        self.path = Path(path)
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,6 +92,11 @@ class HandoverJournal:
             raise InvalidInput("a ref is malformed", "printable ASCII without comma or space")
         self._line(f"{ref},reply {code:03}\n".encode())
 
+    def took(self, taken: Mapping[str, int]) -> None:
+        """Note refs a worker has taken, each with its job's fence, in one write."""
+        lines = [f"{ref},took {fence}\n" for ref, fence in taken.items() if _REF.fullmatch(ref)]
+        self._line("".join(lines).encode())
+
     def _line(self, line: bytes) -> None:
         if os.write(self._fd, line) != len(line):
             raise Unavailable("the hand-over journal cannot be written", "free some disk space")
@@ -104,6 +112,46 @@ class HandoverJournal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @classmethod
+    def free(cls, folder: Path) -> Self:
+        """Open the first journal of a folder that no living worker has open, or a new one.
+
+        Raises:
+            Unavailable: `WORKERS` are at work already.
+        """
+        for number in range(WORKERS):
+            with contextlib.suppress(Unavailable):
+                return cls(folder / (f"{JOURNAL}.{number}" if number else JOURNAL))
+        raise Unavailable(f"{WORKERS} workers are handing over already", "wait for one to end", 30)
+
+    @classmethod
+    def left(cls, folder: Path) -> Iterator[Self]:
+        """Open, one after the other, the journals of a folder whose workers are gone."""
+        for path in sorted(folder.glob(f"{JOURNAL}*")):
+            try:
+                journal = cls(path)
+            except Unavailable:
+                continue  # its worker lives: what it has begun is not to be judged
+            with journal:
+                yield journal
+
+    @classmethod
+    def all(cls, folder: Path) -> dict[str, Outcome]:
+        """Return what all journals of a folder say, as `read` does of one."""
+        paths = folder.glob(f"{JOURNAL}*")
+        return {ref: told for path in paths for ref, told in cls.read(path).items()}
+
+    @staticmethod
+    def taken(path: str | Path) -> dict[str, int]:
+        """Return the refs a worker took and never began, with the fence of each job then."""
+        found: dict[str, int] = {}
+        for line in Path(path).read_text("ascii", "replace").split("\n"):
+            if match := _TOOK.fullmatch(line):
+                found[match[1]] = int(match[2])
+            elif (match := _START.fullmatch(line) or _REPLY.fullmatch(line)) is not None:
+                found.pop(match[1], None)
+        return found
 
     @staticmethod
     def read(path: str | Path) -> dict[str, Outcome]:
@@ -128,8 +176,10 @@ def _malformed(message: Outgoing) -> str:
         return "the recipient is no ASCII address"
     if message.sender and not _PATH.fullmatch(message.sender):
         return "the sender is no ASCII address"
-    ends = message.data.translate(None, _NOT_ENDS)
-    if not message.data.endswith(b"\r\n") or ends != b"\r\n" * (len(ends) // 2):
+    data = message.data
+    if not (
+        data.endswith(b"\r\n") and data.count(b"\r\n") == data.count(b"\r") == data.count(b"\n")
+    ):
         return "the message holds a CR or LF alone"
     return ""
 

@@ -1,15 +1,17 @@
 """Mail out: who signs, who renders, who hands over; and the machine's own time."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from troth import crypto
 from troth.adapters.system import SystemClock
 from troth.app.workspace import Workspace
 from troth.capabilities import outreach
+from troth.capabilities.outreach.texts import TextRenderer
 from troth.engines import mail
-from troth.ports import LocalInbox
-from troth.terms import SECOND, Actor
+from troth.ports import LocalInbox, MailTransport
+from troth.terms import SECOND, Actor, Channel
 
 
 def signers(opened: Workspace) -> tuple[mail.Signer, ...]:
@@ -42,17 +44,37 @@ def deliver(
     Raises:
         Unavailable: The relay cannot be reached; nothing is lost, repeat later.
     """
-    from troth.adapters.smtp import HandoverJournal, SmtpTransport
+    from troth.adapters.smtp import SmtpTransport
 
     s = opened.settings
     host, port = relay or (s.relay_host, s.relay_port)
-    path = s.record.parent / "handover.log"
-    totals = outreach.Handed()
-    with HandoverJournal(path) as log:
-        before = HandoverJournal.read(path)
-        transport = SmtpTransport(host, port, s.relay_security)
-        courier = outreach.Courier(opened.desk, campaign, transport, log, actor)
-        courier.recover(before, totals)
+    transport = SmtpTransport(host, port, s.relay_security)
+    return hand_over(opened, campaign, actor, transport, progress)
+
+
+def hand_over(
+    opened: Workspace,
+    campaign: outreach.Campaign,
+    actor: Actor,
+    transport: MailTransport,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> outreach.Handed:
+    """Hand booked messages over by a transport; see `deliver`. Every channel goes this one way.
+
+    Raises:
+        Unavailable: The other side cannot be reached; nothing is lost, repeat later.
+    """
+    from troth.adapters.smtp import HandoverJournal
+
+    folder, totals = opened.settings.record.parent, outreach.Handed()
+    read = HandoverJournal.read
+    with HandoverJournal.free(folder) as log:
+        everyone = partial(HandoverJournal.all, folder)
+        courier = outreach.Courier(opened.desk, campaign, transport, log, actor, everyone)
+        courier.recover(read(log.path), totals, HandoverJournal.taken(log.path))
+        courier.run(totals, progress)
+        for dead in HandoverJournal.left(folder):  # a worker beside this one was killed
+            courier.recover(read(dead.path), totals, HandoverJournal.taken(dead.path))
         courier.run(totals, progress)
     return totals
 
@@ -71,8 +93,10 @@ def real_seconds() -> int:
 
 def renderer(
     opened: Workspace, campaign: outreach.Campaign, shelf: outreach.Shelf
-) -> outreach.Renderer:
-    """Return what fills and signs a campaign's messages."""
+) -> outreach.Writer:
+    """Return what writes a campaign's messages: signed mail, or the texts of another channel."""
+    if campaign.channel is not Channel.EMAIL:
+        return TextRenderer(opened.desk, campaign, shelf)
     return outreach.Renderer(opened.desk, campaign, shelf, signers(opened))
 
 

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import starmap
 from pathlib import Path
 
 from troth import crypto
@@ -104,6 +105,7 @@ class FileKeyStore:
         self._lock = threading.Lock()
         self._shards: dict[int, tuple[int, bytes]] = {}
         self._secrets: dict[str, bytes] = {}
+        self._keks: dict[int, crypto.Aead] = {}
         self._check()
 
     def _check(self) -> None:
@@ -117,7 +119,7 @@ class FileKeyStore:
 
     def rows(self, people: Sequence[PersonId]) -> list[KeyRow]:
         """Return every key row of these people."""
-        out = []
+        out: list[KeyRow] = []
         for start in range(0, len(people), 500):
             part = people[start : start + 500]
             sql = (
@@ -125,14 +127,13 @@ class FileKeyStore:
                 f" FROM key_row WHERE psid IN ({','.join('?' * len(part))})"
             )
             with self._lock, self._told():
-                out += [KeyRow(*row) for row in self._con.execute(sql, part)]
+                out += starmap(KeyRow, self._con.execute(sql, part))
         return out
 
     def add(self, rows: Iterable[KeyRow]) -> None:
         """Store new rows, durably; see `ports.KeyStore.add`."""
         with self._write():
-            for row in (rows := list(rows)):
-                self._refuse_fenced(row)
+            self._refuse_fenced(rows := list(rows))
             self._con.executemany(
                 "INSERT INTO key_row VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
                 [(r.person, r.scope, r.kver, r.state, r.wrapped, r.kcv, r.epoch) for r in rows],
@@ -160,13 +161,24 @@ class FileKeyStore:
         except sqlite3.DatabaseError as fault:
             raise schema.damaged(self._folder / "keys.db", fault) from None
 
-    def _refuse_fenced(self, row: KeyRow) -> None:
-        sql = (
-            "SELECT 1 FROM key_row WHERE psid = ? AND state = 'shredded'"
-            " AND (scope = '' OR scope = ? AND kver >= ?) LIMIT 1"
-        )
-        if self._con.execute(sql, (row.person, row.scope, row.kver)).fetchone():
-            raise Conflict("this id was erased and is never used again", "use a new id")
+    def _refuse_fenced(self, rows: Sequence[KeyRow]) -> None:
+        """Refuse a person's key after theirs was shredded, and a scope's that is not newer."""
+        people = list({row.person for row in rows})
+        fences: dict[bytes, list[tuple[str, int]]] = {}
+        for start in range(0, len(people), 500):
+            part = people[start : start + 500]
+            sql = (
+                "SELECT psid, scope, kver FROM key_row"  # noqa: S608 - question marks only
+                f" WHERE psid IN ({','.join('?' * len(part))}) AND state = 'shredded'"
+            )
+            for psid, scope, kver in self._con.execute(sql, part):
+                fences.setdefault(psid, []).append((scope, kver))
+        for row in rows if fences else ():
+            held = fences.get(row.person, ())
+            if any(
+                scope == "" or (scope == row.scope and kver >= row.kver) for scope, kver in held
+            ):
+                raise Conflict("this id was erased and is never used again", "use a new id")
 
     def shred(
         self, person: PersonId, scopes: Sequence[str] | None, at: Instant, below: int = 0
@@ -219,11 +231,16 @@ class FileKeyStore:
                     "SELECT epoch, wrapped FROM shard WHERE shard = ?", (shard,)
                 ).fetchone()
             epoch, wrapped = row
-            kek = crypto.Aead(self._read(f"kek-{epoch}.key"))
             aad = _shard_aad(self._workspace, epoch, shard)
-            raw = kek.open(wrapped[: crypto.NONCE_BYTES], wrapped[crypto.NONCE_BYTES :], aad)
-            known = self._shards[shard] = (epoch, raw)
+            nonce, sealed = wrapped[: crypto.NONCE_BYTES], wrapped[crypto.NONCE_BYTES :]
+            known = self._shards[shard] = (epoch, self._kek(epoch).open(nonce, sealed, aad))
         return known
+
+    def _kek(self, epoch: int) -> crypto.Aead:
+        """Return an epoch's key-encryption key, read once: 1,024 shard keys hang on it."""
+        if epoch not in self._keks:
+            self._keks[epoch] = crypto.Aead(self._read(f"kek-{epoch}.key"))
+        return self._keks[epoch]
 
     def secret(self, name: str) -> bytes:
         """Return a named 32-byte secret."""

@@ -3,12 +3,13 @@
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from troth.adapters.sqlite import schema
-from troth.adapters.sqlite.view import MANY, SqliteView, marks, record_decoder, record_encoder
-from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound, Unavailable
+from troth.adapters.sqlite.view import MANY, SqliteView, marks, read_record, record_encoder
+from troth.errors import Conflict, EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
 from troth.kernel import ledger, proof
 from troth.ports import Clock, Projections
 from troth.terms import (
@@ -31,6 +32,12 @@ from troth.terms import (
 )
 
 CLOCK_SLACK = 2 * SECOND
+_JOB = "id, kind, key, state, due, fence, payload, person"
+_EXPIRED = (
+    "SELECT id FROM job WHERE kind = ? AND state = 'leased' AND lease <= ? ORDER BY due LIMIT ?"
+)
+_READY = "SELECT id FROM job WHERE kind = ? AND state = 'ready' AND due <= ? ORDER BY due LIMIT ?"
+"""Each walks `job_open` from its start: what a lease costs does not grow with what waits."""
 
 
 class SqliteStore:
@@ -78,21 +85,33 @@ class SqliteStore:
             self._readers.append(con)
         return mine[depth]
 
-    @contextmanager
-    def look(self) -> Iterator[SqliteView]:
+    def look(self) -> "_Look":
         """Open a read snapshot; a look inside a look is a fresh one, never the older snapshot."""
+        return _Look(self)
+
+    def enter(self) -> tuple[sqlite3.Connection, SqliteView]:
+        """Begin a look of this thread; see `look`."""
         depth: int = getattr(self._local, "depth", 0)
         con = self._reader(depth)
         self._local.depth = depth + 1
         try:
             con.execute("BEGIN")
-            yield SqliteView(con, self._clock.now())
-        except sqlite3.DatabaseError as fault:
-            raise schema.damaged(self._path, fault) from None
-        finally:
-            self._local.depth = depth
-            if con.in_transaction:
-                con.execute("ROLLBACK")
+            return con, SqliteView(con, self._clock.now())
+        except BaseException as fault:
+            self.leave(con)
+            if isinstance(fault, sqlite3.DatabaseError):
+                raise schema.damaged(self._path, fault) from None
+            raise
+
+    def leave(self, con: sqlite3.Connection) -> None:
+        """End the innermost look of this thread."""
+        self._local.depth -= 1
+        if con.in_transaction:
+            con.execute("ROLLBACK")
+
+    def told(self, fault: sqlite3.DatabaseError) -> Fault:
+        """Say in the house's words what SQLite says of the file."""
+        return schema.damaged(self._path, fault)
 
     @contextmanager
     def book(self, house_version: int | None = None) -> Iterator["SqliteTransaction"]:
@@ -156,6 +175,24 @@ class SqliteStore:
         self._readers.clear()
 
 
+class _Look(AbstractContextManager[SqliteView]):
+    """One read snapshot; a class, since every message on its way out takes two of them."""
+
+    __slots__ = ("_con", "_store")
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> SqliteView:
+        self._con, view = self._store.enter()
+        return view
+
+    def __exit__(self, _kind: object, fault: BaseException | None, _where: object) -> None:
+        self._store.leave(self._con)
+        if isinstance(fault, sqlite3.DatabaseError):
+            raise self._store.told(fault) from None
+
+
 def _require_chains(prepared: Sequence[Prepared]) -> None:
     last: dict[PersonId, Prepared] = {}
     for p in prepared:
@@ -189,6 +226,7 @@ class SqliteTransaction(SqliteView):
         self._numbers: dict[bytes, int] = {}
         self._folded: dict[PersonId, PersonRecord] = {}
         self._facts: dict[PersonId, bytes | None] = {}
+        self._rows: dict[tuple[str, bytes], bytes | None] = {}
 
     def _load_edge(self) -> ledger.Edge:
         edge = ledger.Edge.load(self._log.size, self.tile)
@@ -268,6 +306,7 @@ class SqliteTransaction(SqliteView):
     def settle(self) -> None:
         """Write facts, then sequence: entries, tiles, root; the last step before the commit."""
         self._write_folded()
+        self._write_rows()
         if not self._pending:
             return
         start = self._log.size
@@ -300,7 +339,7 @@ class SqliteTransaction(SqliteView):
         if person not in self._facts:
             self._read_facts(person)
         facts = self._facts[person]
-        return record_decoder.decode(facts) if facts else NO_RECORD
+        return read_record(facts) if facts else NO_RECORD
 
     def _read_facts(self, person: PersonId) -> None:
         """Read the facts of this person together with everybody's whose chain this write moves."""
@@ -396,16 +435,36 @@ class SqliteTransaction(SqliteView):
         )
 
     def put_row(self, table: str, key: bytes, value: bytes | None) -> None:
-        """Write or delete one row of a capability's own table."""
-        if value is None:
-            self._con.execute("DELETE FROM own_row WHERE tbl = ? AND key = ?", (table, key))
-        else:
-            self._con.execute(
-                "INSERT OR REPLACE INTO own_row VALUES (?, ?, ?)", (table, key, value)
+        """Write or delete one row of a capability's own table; in key order, before it is read."""
+        self._rows[table, key] = value
+
+    def _write_rows(self) -> None:
+        if self._rows:
+            waiting, self._rows = sorted(self._rows.items()), {}
+            self._con.executemany(
+                "INSERT OR REPLACE INTO own_row VALUES (?, ?, ?)",
+                [(*place, value) for place, value in waiting if value is not None],
             )
+            self._con.executemany(
+                "DELETE FROM own_row WHERE tbl = ? AND key = ?",
+                [place for place, value in waiting if value is None],
+            )
+
+    def row(self, table: str, key: bytes) -> bytes | None:
+        """Return one row of a capability's own table, as this write sees it."""
+        place = (table, key)
+        return self._rows[place] if place in self._rows else super().row(table, key)
+
+    def rows(
+        self, table: str, prefix: bytes, after: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Page through a capability's own table, with what this write changed."""
+        self._write_rows()
+        return super().rows(table, prefix, after, limit)
 
     def claim_row(self, table: str, key: bytes, value: bytes) -> bool:
         """Insert a row that may exist once."""
+        self._write_rows()
         sql = "INSERT OR IGNORE INTO own_row VALUES (?, ?, ?)"
         return self._con.execute(sql, (table, key, value)).rowcount == 1
 
@@ -421,20 +480,32 @@ class SqliteTransaction(SqliteView):
         self._con.execute("UPDATE log_state SET house = ?", (self._house,))
         return after
 
-    def enqueue(self, kind: str, key: str, payload: bytes, person: PersonId | None) -> bool:
+    def enqueue(
+        self,
+        kind: str,
+        key: str,
+        payload: bytes,
+        person: PersonId | None,
+        due: Instant | None = None,
+    ) -> bool:
         """Add a job once."""
         sql = "INSERT OR IGNORE INTO job VALUES (NULL, ?, ?, 'ready', ?, 0, 0, ?, ?)"
-        return self._con.execute(sql, (kind, key, self._now, payload, person)).rowcount == 1
+        row = (kind, key, self._now if due is None else due, payload, person)
+        return self._con.execute(sql, row).rowcount == 1
 
     def lease(self, kind: str, until: Instant, limit: int) -> list[Job]:
         """Take ready jobs, or leased ones whose lease has run out."""
-        sql = (
-            "UPDATE job SET state = 'leased', lease = ?, fence = fence + 1 WHERE id IN ("
-            " SELECT id FROM job WHERE kind = ? AND (state = 'ready' AND due <= ?"
-            " OR state = 'leased' AND lease <= ?) ORDER BY id LIMIT ?)"
-            " RETURNING id, kind, key, state, due, fence, payload, person"
+        free = self._con.execute(_EXPIRED, (kind, self._now, limit)).fetchall()
+        free += self._con.execute(_READY, (kind, self._now, limit - len(free))).fetchall()
+        taken = [(until, number) for (number,) in free]
+        self._con.executemany(
+            "UPDATE job SET state = 'leased', lease = ?, fence = fence + 1 WHERE id = ?", taken
         )
-        rows = self._con.execute(sql, (until, kind, self._now, self._now, limit)).fetchall()
+        rows: list[tuple[Any, ...]] = []
+        for start in range(0, len(free), MANY):
+            part = [number for (number,) in free[start : start + MANY]]
+            sql = f"SELECT {_JOB} FROM job WHERE id IN ({marks(len(part))})"  # noqa: S608 - question marks only
+            rows += self._con.execute(sql, part)
         return [Job(*row) for row in sorted(rows)]
 
     def seize(self, kind: str, keys: Sequence[str], until: Instant) -> list[Job]:
@@ -445,17 +516,29 @@ class SqliteTransaction(SqliteView):
             sql = (
                 "UPDATE job SET lease = ?, fence = fence + 1"  # noqa: S608 - question marks only
                 f" WHERE kind = ? AND state = 'leased' AND key IN ({marks(len(part))})"
-                " RETURNING id, kind, key, state, due, fence, payload, person"
+                f" RETURNING {_JOB}"
             )
             out += [Job(*row) for row in self._con.execute(sql, (until, kind, *part))]
         return sorted(out, key=lambda job: job.id)
 
     def finish(self, jobs: Sequence[tuple[Job, str]]) -> None:
-        """Move leased jobs to their end state."""
-        sql = "UPDATE job SET state = ? WHERE id = ? AND fence = ? AND state = 'leased'"
-        for job, state in jobs:
-            if self._con.execute(sql, (state, job.id, job.fence)).rowcount != 1:
-                raise Conflict(f"job {job.id} was taken over by another worker")
+        """Move leased jobs to their end state, all or none; what they carried is deleted."""
+        ids = [job.id for job, _ in jobs]
+        held: dict[int, int] = {}
+        for start in range(0, len(ids), MANY):
+            part = ids[start : start + MANY]
+            sql = (
+                "SELECT id, fence FROM job WHERE state = 'leased'"  # noqa: S608 - question marks only
+                f" AND id IN ({marks(len(part))})"
+            )
+            held |= dict(self._con.execute(sql, part))
+        lost = [job.id for job, _ in jobs if held.pop(job.id, None) != job.fence]
+        if lost:
+            raise Conflict(f"job {lost[0]} was taken over by another worker")
+        self._con.executemany(
+            "UPDATE job SET state = ?, payload = x'' WHERE id = ?",
+            [(state, job.id) for job, state in jobs],
+        )
 
     def put_note(self, size: int, note: str) -> None:
         """Store a signed checkpoint."""

@@ -72,6 +72,7 @@ def connect(path: Path) -> sqlite3.Connection:
             if have != value:
                 raise Unavailable(f"SQLite keeps {name} at {have}", f"it must be {value}")
         con.execute("PRAGMA cache_size = -65536")
+        con.execute("PRAGMA wal_autocheckpoint = 4000")
     except sqlite3.DatabaseError as fault:
         con.close()
         raise damaged(path, fault) from None

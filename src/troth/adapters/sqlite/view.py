@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -19,13 +20,21 @@ from troth.terms import (
     PersonRecord,
     Published,
     Sealed,
+    address_of,
 )
 
 MANY = 500
 record_encoder = msgspec.msgpack.Encoder()
-record_decoder = msgspec.msgpack.Decoder(PersonRecord)
+_decoder = msgspec.msgpack.Decoder(PersonRecord)
 
 
+@lru_cache(maxsize=1_024)
+def read_record(data: bytes) -> PersonRecord:
+    """Read gate facts; a batch is looked at, judged and settled with the same bytes."""
+    return _decoder.decode(data)
+
+
+@lru_cache(maxsize=2 * MANY)
 def marks(count: int) -> str:
     """Return `count` question marks for an IN list."""
     return ",".join("?" * count)
@@ -69,9 +78,9 @@ class SqliteView:
                 f" WHERE p.psid IN ({marks(len(part))})"
             )
             for psid, n, c, data, bi, sup, normaliser in self._con.execute(
-                sql, (channel or "", *part)
+                sql, (address_of(channel) if channel else "", *part)
             ):
-                record = record_decoder.decode(data) if data else NO_RECORD
+                record = read_record(data) if data else NO_RECORD
                 contact = ContactPoint(channel, bi, sup, normaliser) if bi and channel else None
                 found[psid] = (Head(n, c), record, contact)
         blocks = self.blocks([c.sup for _, _, c in found.values() if c])
@@ -89,7 +98,7 @@ class SqliteView:
             "SELECT p.psid FROM contact_point c JOIN person p ON p.id = c.person"
             " WHERE c.bi = ? AND c.channel = ? ORDER BY p.id"
         )
-        return [PersonId(row[0]) for row in self._con.execute(sql, (bi, channel))]
+        return [PersonId(row[0]) for row in self._con.execute(sql, (bi, address_of(channel)))]
 
     def holders(self, sup: bytes) -> list[PersonId]:
         """Return who holds an address, by its suppression MAC."""
@@ -214,6 +223,19 @@ class SqliteView:
         """Count jobs of a kind in a state."""
         sql = "SELECT count(*) FROM job WHERE kind = ? AND state = ?"
         return int(self._con.execute(sql, (kind, state)).fetchone()[0])
+
+    def job_of(self, prefix: str, key: str) -> tuple[str, PersonId | None] | None:
+        """Return kind and person of the job with this key; walks kinds, not jobs."""
+        sql = (
+            "WITH RECURSIVE k(kind) AS (SELECT min(kind) FROM job WHERE kind >= :from"
+            " UNION ALL SELECT (SELECT min(kind) FROM job WHERE kind > k.kind) FROM k"
+            " WHERE k.kind < :end)"
+            " SELECT j.kind, j.person FROM k JOIN job j ON j.kind = k.kind AND j.key = :key"
+            " WHERE k.kind < :end LIMIT 1"
+        )
+        given = {"from": prefix, "end": prefix + "\U0010ffff", "key": key}
+        row = self._con.execute(sql, given).fetchone()
+        return (str(row[0]), PersonId(row[1]) if row[1] else None) if row else None
 
     def audit(self) -> tuple[list[tuple[int, bytes]], dict[tuple[int, int], bytes], list[str]]:
         """Return all entries with their numbers, all tiles and all notes, for `ledger.verify`."""

@@ -20,10 +20,12 @@ from troth.capabilities.outreach.model import (
     Sender,
     Shelf,
     Value,
+    Writer,
     request_for,
 )
 from troth.capabilities.outreach.rendering import Renderer, compose, open_values
-from troth.capabilities.outreach.views import judge, preview
+from troth.capabilities.outreach.returns import Taken, take_return
+from troth.capabilities.outreach.views import judge, preview, preview_many
 
 __all__ = [
     "BATCH",
@@ -39,12 +41,16 @@ __all__ = [
     "Renderer",
     "Sender",
     "Shelf",
+    "Taken",
     "Value",
+    "Writer",
     "book",
     "compose",
     "job_kind",
     "judge",
     "open_values",
     "preview",
+    "preview_many",
     "request_for",
+    "take_return",
 ]

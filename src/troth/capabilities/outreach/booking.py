@@ -1,7 +1,9 @@
 """Decide, render and book: one short write a batch; a repeated run books nobody twice."""
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -9,6 +11,7 @@ from troth.capabilities.outreach.model import (
     BATCH,
     DONE,
     JOB,
+    SKELETONS,
     TOKEN_LIFE,
     TOKENS,
     WEEKS,
@@ -16,13 +19,16 @@ from troth.capabilities.outreach.model import (
     Campaign,
     Judged,
     Rendered,
+    Writer,
     done_key,
+    puts_off,
     told_reasons,
 )
-from troth.capabilities.outreach.rendering import Renderer, Unrenderable
+from troth.capabilities.outreach.rendering import FRESH_BYTES, Unrenderable
 from troth.capabilities.outreach.views import judge, members_root
+from troth.crypto import NONCE_BYTES
 from troth.errors import Conflict
-from troth.kernel import events, gate
+from troth.kernel import events, gate, scribe
 from troth.kernel.desk import ASK_ONCE, Desk, put_pointer
 from troth.kernel.vault import Shredded
 from troth.ports import Transaction, View
@@ -35,11 +41,12 @@ from troth.terms import (
     PurposeKind,
     Refusal,
     Sealed,
+    address_field,
 )
 
 
 def book(
-    renderer: Renderer,
+    renderer: Writer,
     people: Sequence[PersonId],
     actor: Actor,
     real_seconds: Callable[[], int],
@@ -74,13 +81,26 @@ def book(
         tries = 0
         while left:
             try:
-                left = _book_batch(renderer, left, actor, real_seconds(), totals)
+                with uncollected():
+                    left = _book_batch(renderer, left, actor, real_seconds(), totals)
             except Conflict:  # something was published meanwhile: decide again under it
                 tries += 1
                 if tries == RETRIES:
                     raise
         progress(min(start + BATCH, len(people)))
     return totals
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Put off the search for unreachable circles while a batch, which makes none, is worked on."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 RETRIES = 20
@@ -98,7 +118,7 @@ def job_kind(campaign_name: str) -> str:
 
 
 def _book_batch(
-    renderer: Renderer,
+    renderer: Writer,
     people: Sequence[PersonId],
     actor: Actor,
     signed_at_s: int,
@@ -106,33 +126,44 @@ def _book_batch(
 ) -> Sequence[PersonId]:
     desk, campaign = renderer.desk, renderer.campaign
     with desk.store.look() as view:
-        done = {p for p in people if view.row(DONE, done_key(campaign, p)) is not None}
+        done = _already(view, campaign, people)
         fresh = [p for p in people if p not in done]
         house_version, now = view.house_version, view.now
         judged = judge(desk, view, campaign, fresh, actor)
         desk.vault.keys.load([j.gathered.person for j in judged], now)
         rows = _rows(view, campaign, judged)
+        drawn = _Drawn(desk.randomness.take(_PER_MESSAGE * len(judged)))
         prepared: list[Prepared] = []
         ready: list[tuple[Rendered, Sealed]] = []
         told: list[Judged] = []
+        put_off: list[Judged] = []
         lost: Counter[str] = Counter()
+        unrendered: list[PersonId] = []
         for j in judged:
             try:
+                if puts_off(campaign, j.answer, now):
+                    put_off.append(j)
+                    continue
                 if isinstance(j.answer, Refusal):
                     prepared += _refusal_event(desk, campaign, j, j.answer, actor, now)
                 else:
                     theirs = rows.get(j.gathered.person, ())
-                    rendered, sealed = _rendered(renderer, view, j, theirs, signed_at_s)
-                    prepared += _booked_event(desk, campaign, rendered, j.answer, actor, now)
+                    rendered, sealed = _rendered(renderer, view, j, theirs, signed_at_s, drawn)
+                    prepared += _booked_event(
+                        desk, campaign, rendered, j.answer, actor, now, drawn.take(_EVENT)
+                    )
                     ready.append((rendered, sealed))
                 told.append(j)
             except Shredded:
                 lost["erased"] += 1
             except Unrenderable:
-                lost["not_renderable"] += 1
+                prepared += _unrendered_event(desk, campaign, j, actor, now)
+                unrendered.append(j.gathered.person)
     with desk.store.book(house_version) as tx:
         late = _asked_meanwhile(tx, campaign, ready) if _asks(judged) else frozenset()
         moved = tx.append([p for p in prepared if p.person not in late]) | late
+        for skeleton in {r.skeleton.key: r.skeleton for r, _ in ready}.values():
+            tx.claim_row(SKELETONS, skeleton.key, skeleton.data)
         for rendered, sealed in ready:
             person = rendered.judged.gathered.person
             if person not in moved:
@@ -140,9 +171,39 @@ def _book_batch(
             elif person not in late and _asks(judged):
                 _unclaim(tx, rendered)
     totals.already += len(done)
-    totals.refused += lost
+    lost["not_renderable"] += sum(person not in moved for person in unrendered)
+    totals.refused += +lost
+    totals.put_off += put_off
     _count(told, moved, totals)
     return list(moved)
+
+
+_EVENT = scribe.FRESH_BYTES
+_PER_MESSAGE = FRESH_BYTES + NONCE_BYTES + _EVENT
+
+
+class _Drawn:
+    """Randomness drawn in one system call for one batch; each byte is used once, the rest never.
+
+    Lives as long as the batch, in one thread: nothing is left over that a fork could see twice.
+    """
+
+    def __init__(self, drawn: bytes) -> None:
+        self._drawn, self._at = drawn, 0
+
+    def take(self, count: int) -> bytes:
+        self._at += count
+        return self._drawn[self._at - count : self._at]
+
+
+def _already(view: View, campaign: Campaign, people: Sequence[PersonId]) -> set[PersonId]:
+    """Return for whom this campaign booked a message before; `people` in order costs one read."""
+    first, last = done_key(campaign, min(people)), done_key(campaign, max(people))
+    before = first[:-1] if first else first
+    found = view.rows(DONE, first[:8], before, BATCH)
+    if len(found) < BATCH or found[-1][0] > last:
+        return {PersonId(key[8:]) for key, _ in found}.intersection(people)
+    return {p for p in people if view.row(DONE, done_key(campaign, p)) is not None}
 
 
 def _keep(
@@ -150,11 +211,11 @@ def _keep(
 ) -> None:
     """Keep a booked message: sealed, as a job, with its stop token and the campaign's mark."""
     person = rendered.judged.gathered.person
-    tx.put_sealed(person, [sealed])
-    tx.enqueue(job_kind(campaign.name), rendered.ref, _job_payload(campaign, rendered), person)
+    payload = _job_payload(campaign, rendered, sealed)
+    tx.enqueue(job_kind(campaign.name), rendered.ref, payload, person)
     token = _token(campaign, rendered, sealed_at(rendered))
-    put_pointer(tx, person, TOKENS, desk.token_key(rendered.token), token)
-    put_pointer(tx, person, DONE, done_key(campaign, person), b"1")
+    beside = (TOKENS, desk.token_key(rendered.token), token)
+    put_pointer(tx, person, DONE, done_key(campaign, person), b"1", (beside,))
 
 
 def sealed_at(rendered: Rendered) -> Instant:
@@ -190,16 +251,22 @@ def _unclaim(tx: Transaction, rendered: Rendered) -> None:
         tx.put_row(ASK_ONCE, contact.sup, None)
 
 
-def _rendered(
-    renderer: Renderer, view: View, judged: Judged, rows: Sequence[Sealed], signed_at_s: int
+def _rendered(  # noqa: PLR0913 - one message of a batch
+    renderer: Writer,
+    view: View,
+    judged: Judged,
+    rows: Sequence[Sealed],
+    signed_at_s: int,
+    drawn: _Drawn,
 ) -> tuple[Rendered, Sealed]:
-    rendered = renderer.render(view, judged, rows, signed_at_s)
+    rendered = renderer.render(view, judged, rows, signed_at_s, drawn.take(FRESH_BYTES))
     sealed = renderer.desk.vault.seal_outgoing(
         judged.gathered.person,
         renderer.campaign.purpose,
         rendered.number,
-        rendered.data,
+        rendered.packed,
         view.now,
+        drawn.take(NONCE_BYTES),
     )
     return rendered, sealed
 
@@ -209,7 +276,7 @@ def _rows(
 ) -> dict[PersonId, list[Sealed]]:
     """Read the sealed rows of those permitted; behaviour only where a permit reaches it."""
     permits = [j.answer for j in judged if not isinstance(j.answer, Refusal)]
-    fields = [f"contact.{campaign.channel}", "name.given", "interests"]
+    fields = [address_field(campaign.channel), "name.given", "interests"]
     near = [p.person for p in permits if p.categories.keys() & WEEKS.keys()]
     far = [p.person for p in permits if not p.categories.keys() & WEEKS.keys()]
     return view.sealed(far, fields) | view.sealed(near, [*fields, "purchases/"])
@@ -243,6 +310,22 @@ def _refusal_event(  # noqa: PLR0913 - an event and its place
     return desk.scribe.prepare(judged.gathered.person, judged.gathered.head, [said], actor, now)
 
 
+def _unrendered_event(
+    desk: Desk, campaign: Campaign, judged: Judged, actor: Actor, now: Instant
+) -> list[Prepared]:
+    """Say in a person's chain that a message was agreed to and could not be written for them."""
+    said = events.UseRefused(
+        purpose=campaign.purpose,
+        action=Action.SEND,
+        reasons=({"code": "not_renderable", "rule": "house.template"},),
+        ruleset=judged.facts.house.ruleset.digest,
+        inputs=gate.inputs_digest(judged.request, judged.facts),
+        channel=campaign.channel,
+        campaign=campaign.name,
+    )
+    return desk.scribe.prepare(judged.gathered.person, judged.gathered.head, [said], actor, now)
+
+
 def _booked_event(  # noqa: PLR0913 - an event and its place
     desk: Desk,
     campaign: Campaign,
@@ -250,6 +333,7 @@ def _booked_event(  # noqa: PLR0913 - an event and its place
     permit: gate.Permit,
     actor: Actor,
     now: Instant,
+    fresh: bytes,
 ) -> list[Prepared]:
     judged = rendered.judged
     said = events.MessageBooked(
@@ -267,14 +351,18 @@ def _booked_event(  # noqa: PLR0913 - an event and its place
         campaign=campaign.name,
         waiver=permit.waiver or None,
     )
-    return desk.scribe.prepare(judged.gathered.person, judged.gathered.head, [said], actor, now)
+    person, head = judged.gathered.person, judged.gathered.head
+    return desk.scribe.prepare(person, head, [said], actor, now, fresh)
 
 
-def _job_payload(campaign: Campaign, rendered: Rendered) -> bytes:
+def _job_payload(campaign: Campaign, rendered: Rendered, sealed: Sealed) -> bytes:
     used = sorted(rendered.judged.request.categories)
-    return msgspec.json.encode([campaign.name, rendered.number, used])
+    return msgspec.msgpack.encode((campaign.name, rendered.number, used, sealed.rec))
 
 
 def _token(campaign: Campaign, rendered: Rendered, now: Instant) -> bytes:
     person = rendered.judged.gathered.person.hex()
-    return msgspec.json.encode([person, campaign.purpose, campaign.channel, now + TOKEN_LIFE])
+    expires = now + TOKEN_LIFE
+    return msgspec.json.encode(
+        [person, campaign.purpose, campaign.channel, expires, campaign.name, rendered.ref]
+    )

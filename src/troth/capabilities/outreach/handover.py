@@ -3,21 +3,27 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
 
 import msgspec
 
-from troth.capabilities.outreach.booking import job_kind
+from troth.capabilities.outreach.booking import job_kind, uncollected
 from troth.capabilities.outreach.model import (
     BATCH,
     LEASE,
     REJUDGE_AFTER,
+    SKELETONS,
     Campaign,
     End,
     Handed,
     Judged,
+    puts_off,
     told_reasons,
 )
+from troth.capabilities.outreach.steps import halted
 from troth.capabilities.outreach.views import judge
+from troth.engines import mail
 from troth.errors import Conflict
 from troth.kernel import events
 from troth.kernel.desk import Desk
@@ -35,6 +41,7 @@ from troth.terms import (
     PurposeKind,
     Refusal,
     Sealed,
+    address_field,
 )
 
 
@@ -44,46 +51,142 @@ class _Leased:
     person: PersonId
     number: int
     written: frozenset[str]
+    rec: bytes = b""
     refusal: Refusal | None = None
     erased: bool = False
     judged: Judged | None = None
     size: int = -1
+    halted: bool = False
+    detail: str = ""
 
 
 def _leased(job: Job, person: PersonId) -> _Leased:
-    _, number, written = msgspec.json.decode(job.payload)
-    return _Leased(job, person, number, frozenset(written))
+    if job.payload.startswith(b"["):  # booked before messages waited in their jobs
+        _, number, written = msgspec.json.decode(job.payload)
+        return _Leased(job, person, number, frozenset(written))
+    _, number, written, rec = _payload.decode(job.payload)
+    return _Leased(job, person, number, frozenset(written), rec)
+
+
+_payload = msgspec.msgpack.Decoder(tuple[str, int, tuple[str, ...], bytes])
+
+
+class WorkerLog(HandoverLog, Protocol):
+    """A hand-over journal that also says what its worker has taken."""
+
+    def took(self, taken: Mapping[str, int]) -> None:
+        """Note refs taken, each with its job's fence, before any is begun."""
+        ...
+
+
+class _Noting:
+    """A journal that remembers what it noted: what was not begun may be given back."""
+
+    def __init__(self, log: WorkerLog) -> None:
+        self._log = log
+        self.begun: set[str] = set()
+
+    def took(self, taken: Mapping[str, int]) -> None:
+        self.begun.clear()
+        if taken:
+            self._log.took(taken)
+
+    def start(self, ref: str) -> None:
+        self.begun.add(ref)
+        self._log.start(ref)
+
+    def reply(self, ref: str, code: int) -> None:
+        self._log.reply(ref, code)
+
+
+GRACE = LEASE // 2
+"""No message is begun later in a lease: relays are slow, and who takes over must not meet it."""
 
 
 class Courier:
     """Hands booked messages over, deciding once more for each right before it leaves."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a worker
         self,
         desk: Desk,
         campaign: Campaign,
         transport: MailTransport,
-        log: HandoverLog,
+        log: WorkerLog,
         actor: Actor,
+        others: Callable[[], Mapping[str, Outcome]] = dict,
     ) -> None:
-        """Work on one campaign with one connection and one hand-over journal."""
+        """Work on one campaign with one connection and one hand-over journal.
+
+        Args:
+            desk: The desk.
+            campaign: Whose messages.
+            transport: The way to the relay.
+            log: This worker's own journal.
+            actor: Who sends.
+            others: What the journals of all workers say; asked where a job was taken before.
+        """
         self._desk = desk
         self._campaign = campaign
         self._transport = transport
-        self._log = log
+        self._log = _Noting(log)
         self._actor = actor
+        self._others = others
         self._leased: dict[str, _Leased] = {}
         self._until = Instant(0)
         self._house_head = NO_HEAD
+        self._skeletons: dict[bytes, mail.Skeleton] = {}
 
-    def recover(self, journal: Mapping[str, Outcome], totals: Handed) -> None:
-        """Book what a killed worker began; a start without a reply is unknown, never resent."""
+    def recover(
+        self,
+        journal: Mapping[str, Outcome],
+        totals: Handed,
+        taken: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Book what a killed worker began; a start without a reply is unknown, never resent.
+
+        Args:
+            journal: What its journal says of each message it began.
+            totals: Counted on.
+            taken: What it had taken and not begun, with the fence it was taken under: free again
+                at once, unless somebody else took it since.
+        """
         with self._desk.store.look() as view:
             open_jobs = view.jobs(job_kind(self._campaign.name), "leased")
-        if not open_jobs or not journal:
+        if not open_jobs:
             return
-        leased = self._lease(journal.keys())
-        self._settle({ref: journal[ref] for ref in leased}, totals)
+        if journal:
+            leased = self._lease(journal.keys())
+            self._settle({ref: journal[ref] for ref in leased}, totals)
+        self._free({ref: fence for ref, fence in taken.items() if ref not in journal})
+
+    def _free(self, taken: Mapping[str, int]) -> None:
+        """Let go of leases that are still what they were when their worker died."""
+        left = dict(taken)
+        while left:
+            try:
+                with self._desk.store.book() as tx:
+                    jobs = tx.seize(job_kind(self._campaign.name), list(left), tx.now)
+                    theirs = [job.key for job in jobs if job.fence - 1 != left[job.key]]
+                    if theirs:
+                        raise Conflict("another worker took them over")  # noqa: TRY301 - undone
+            except Conflict:
+                left = {ref: fence for ref, fence in left.items() if ref not in theirs}
+            else:
+                return
+
+    def withdraw(self, why: str, totals: Handed) -> None:
+        """End what a stopped campaign had booked: withheld, with `why` as its detail."""
+        while self._lease():
+            ends: list[tuple[_Leased, End, Outcome | None]] = []
+            for entry in self._leased.values():
+                entry.detail = why
+                ends.append((entry, End.WITHHELD, None))
+            self._book_ends(ends)
+            totals.withheld[why] += len(ends)
+
+    def _halted(self) -> bool:
+        with self._desk.store.look() as view:
+            return halted(view, self._campaign.name)
 
     def _lease(self, only: Iterable[str] | None = None) -> dict[str, _Leased]:
         kind = job_kind(self._campaign.name)
@@ -95,7 +198,16 @@ class Courier:
         self._leased = {
             job.key: _leased(job, job.person) for job in jobs if job.person is not None
         }
+        if only is None:
+            self._log.took({ref: entry.job.fence for ref, entry in self._leased.items()})
         return self._leased
+
+    def _begun_before(self) -> dict[str, Outcome]:
+        """Return what another worker began of the jobs at hand: its lease ran out on the way."""
+        again = {ref for ref, entry in self._leased.items() if entry.job.fence > 1}
+        if not again:
+            return {}
+        return {ref: told for ref, told in self._others().items() if ref in again}
 
     def run(self, totals: Handed, progress: Callable[[int], None] = lambda _done: None) -> None:
         """Hand over until nothing is ready; a lost connection leaves the rest ready.
@@ -103,15 +215,17 @@ class Courier:
         Raises:
             Unavailable: The relay cannot be reached; messages not begun stay booked.
         """
-        while self._lease():
-            outcomes: dict[str, Outcome] = {}
-            try:
-                for outcome in self._transport.hand_over(
-                    self._messages(), self._may_go, self._log
-                ):
-                    outcomes[outcome.ref] = outcome
-            finally:
-                self._settle(outcomes, totals)
+        while not self._halted() and self._lease():
+            outcomes = self._begun_before()
+            self._log.begun.update(outcomes)
+            with uncollected():
+                try:
+                    for outcome in self._transport.hand_over(
+                        self._messages(), self._may_go, self._log
+                    ):
+                        outcomes[outcome.ref] = outcome
+                finally:
+                    self._settle(outcomes, totals)
             progress(totals.handed)
 
     def _messages(self) -> Iterator[Outgoing]:
@@ -124,13 +238,17 @@ class Courier:
                 j.gathered.person: j
                 for j in judge(desk, view, self._campaign, people, self._actor, written)
             }
-            fields = [f"outgoing:{self._campaign.purpose}", f"contact.{self._campaign.channel}"]
+            fields = [address_field(self._campaign.channel)]
+            if not all(entry.rec for entry in self._leased.values()):
+                fields.append(self._outgoing)
             rows = view.sealed(people, fields)
             now, size = view.now, view.log.size
             self._house_head = desk.head(view, desk.scribe.house)
         for ref, entry in self._leased.items():
             found = judged.get(entry.person)
             entry.judged, entry.size = found, size
+            if ref in self._log.begun:
+                continue
             message = self._message(ref, entry, found, rows.get(entry.person, ()), now)
             if message is not None:
                 yield message
@@ -143,7 +261,10 @@ class Courier:
         rows: Sequence[Sealed],
         now: Instant,
     ) -> Outgoing | None:
-        row = next((r for r in rows if r.row == entry.number and ":" in r.field), None)
+        row = Sealed(self._outgoing, entry.number, 1, entry.rec) if entry.rec else None
+        for held in rows:
+            if held.field == self._outgoing and held.row == entry.number:
+                row = held
         if found is None or row is None:
             entry.erased = True
             return None
@@ -152,14 +273,29 @@ class Courier:
             entry.refusal = answer
             return None
         try:
-            address = [r for r in rows if r.field == f"contact.{self._campaign.channel}"]
+            address = [r for r in rows if r.field == address_field(self._campaign.channel)]
             to = self._desk.vault.open(answer, address, now)
             data = self._desk.vault.open_outgoing(answer, row, now)
+            if entry.rec:
+                data = mail.unpack(data, self._skeleton)
         except Shredded:
             entry.erased = True
             return None
         sender = self._campaign.sender.from_address
-        return Outgoing(ref, sender, to[f"contact.{self._campaign.channel}"], data)
+        recipient = to[address_field(self._campaign.channel)]
+        return Outgoing(ref, sender, recipient, data, answer.until)
+
+    @property
+    def _outgoing(self) -> str:
+        return f"outgoing:{self._campaign.purpose}"
+
+    def _skeleton(self, key: bytes) -> mail.Skeleton:
+        held = self._skeletons.get(key)
+        if held is None:
+            with self._desk.store.look() as view:
+                data = view.row(SKELETONS, key) or b""
+            held = self._skeletons[key] = mail.Skeleton.read(key, data)
+        return held
 
     def _may_go(self, ref: str) -> bool:
         """Ask again, before the envelope and before the body, if anything was recorded since.
@@ -169,8 +305,11 @@ class Courier:
         """
         entry = self._leased[ref]
         with self._desk.store.look() as view:
-            if view.now >= self._until:
-                return False  # another worker may hold these jobs by now
+            if view.now >= self._until - GRACE:
+                return False  # once the lease is over another worker may hold these jobs
+            if halted(view, self._campaign.name):
+                entry.halted = True
+                return False
             if self._as_judged(view, entry):
                 return True
             written = {entry.person: entry.written}
@@ -211,13 +350,22 @@ class Courier:
 
     def _settle(self, outcomes: Mapping[str, Outcome], totals: Handed) -> None:
         ends: list[tuple[_Leased, End, Outcome | None]] = []
+        back: list[str] = []  # not begun: a pause, a lost connection or a long batch came first
+        taken = Instant(self._until - LEASE)
         for ref, entry in self._leased.items():
             outcome = outcomes.get(ref)
             if outcome is not None and outcome.state != "withdrawn":
                 ends.append((entry, End(outcome.state), outcome))
-            elif entry.refusal is not None or entry.erased:
+            elif entry.erased or (
+                entry.refusal is not None and not puts_off(self._campaign, entry.refusal, taken)
+            ):
                 ends.append((entry, End.WITHHELD, None))
+            elif entry.refusal is None and ref not in self._log.begun:
+                back.append(ref)
         self._book_ends(ends)
+        if back:
+            with self._desk.store.book() as tx:  # a lease over at once is anybody's again
+                tx.seize(job_kind(self._campaign.name), back, tx.now)
         for entry, end, _ in ends:
             if end is End.WITHHELD:
                 refusal = None if entry.erased else entry.refusal
@@ -228,9 +376,13 @@ class Courier:
     def _book_ends(self, ends: Sequence[tuple[_Leased, End, Outcome | None]]) -> None:
         desk = self._desk
         left = list(ends)
+        heads = {e.person: e.judged.gathered for e, _, _ in left if e.judged}
+        heads = heads if len(heads) == len(left) else {}
         while left:
             with desk.store.look() as view:
-                heads = {g.person: g for g in view.gather([e.person for e, _, _ in left], None)}
+                if not heads:  # one moved meanwhile, or nothing was looked at before
+                    found = view.gather([e.person for e, _, _ in left], None)
+                    heads = {g.person: g for g in found}
                 prepared: list[Prepared] = []
                 for entry, end, outcome in left:
                     known = heads.get(entry.person)
@@ -243,6 +395,8 @@ class Courier:
                         reply=outcome.code if outcome else None,
                         reasons=told_reasons(entry.refusal.reasons) if entry.refusal else None,
                         channel=self._campaign.channel,
+                        campaign=self._campaign.name,
+                        detail=entry.detail or None,
                     )
                     try:
                         prepared += desk.scribe.prepare(
@@ -252,17 +406,19 @@ class Courier:
                         entry.erased = True
             with desk.store.book() as tx:
                 moved = tx.append(prepared)
-                for entry, end, _ in left:
-                    if entry.person not in moved:
-                        _finish(tx, entry, end)
-                        if entry.person in heads:
-                            tx.drop_row(
-                                entry.person, f"outgoing:{self._campaign.purpose}", entry.number
-                            )
-            left = [e for e in left if e[0].person in moved]
+                ended = [(entry, end) for entry, end, _ in left if entry.person not in moved]
+                _finish(tx, [(entry.job, end) for entry, end in ended])
+                for entry, _ in ended:
+                    if entry.person in heads and not entry.rec:
+                        tx.drop_row(entry.person, self._outgoing, entry.number)
+            left, heads = [e for e in left if e[0].person in moved], {}
 
 
-def _finish(tx: Transaction, entry: _Leased, end: End) -> None:
-    """End a job; an erasure took it along, or a second worker took it over: then it is theirs."""
-    with suppress(Conflict):
-        tx.finish([(entry.job, end)])
+def _finish(tx: Transaction, ended: Sequence[tuple[Job, End]]) -> None:
+    """End jobs; an erasure took one along, or a second worker took it over: then it is theirs."""
+    try:
+        tx.finish(ended)
+    except Conflict:
+        for each in ended:
+            with suppress(Conflict):
+                tx.finish([each])

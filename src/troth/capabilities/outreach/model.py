@@ -4,11 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from troth import crypto
-from troth.engines import ranking
+from troth.engines import mail, ranking
 from troth.kernel import gate
+from troth.kernel.desk import Desk
 from troth.kernel.facts import Facts
+from troth.ports import View
 from troth.terms import (
     DAY,
     SECOND,
@@ -20,7 +23,9 @@ from troth.terms import (
     PersonId,
     Published,
     Reason,
+    ReasonCode,
     Refusal,
+    Sealed,
     UseRequest,
 )
 
@@ -33,6 +38,8 @@ JOB = "outreach.mail"
 WEEKS = {"purchases.13w": 13, "purchases.52w": 52}
 FAVOURITES = 4
 DONE = "outreach.done"
+SKELETONS = "outreach.skeleton"
+"""Constant bytes of messages under way, by their hash; nothing of anybody."""
 Value = str | Sequence[Mapping[str, str]]
 
 
@@ -61,6 +68,7 @@ class Campaign:
     Attributes:
         expression: SHA-256 of the audience expression that narrows.
         template: Published version of the template.
+        until: Who may only not be written to at this hour is asked again until here; 0 never.
     """
 
     name: str
@@ -69,6 +77,7 @@ class Campaign:
     template: Published
     sender: Sender
     channel: Channel = Channel.EMAIL
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +106,20 @@ def done_key(campaign: Campaign, person: PersonId) -> bytes:
 
 
 def request_for(
-    campaign: Campaign, person: PersonId | None, actor: Actor, at: Instant
+    campaign: Campaign,
+    person: PersonId | None,
+    actor: Actor,
+    at: Instant,
+    categories: frozenset[str] = frozenset(),
 ) -> UseRequest:
-    """Return the use a campaign asks for; its categories are filled in per person."""
+    """Return the use a campaign asks for; its categories are those of the person."""
     return UseRequest(
         actor=actor,
         person=person,
         purpose=campaign.purpose,
         action=Action.SEND,
         channel=campaign.channel,
-        categories=frozenset(),
+        categories=categories,
         at=at,
         brand=campaign.sender.brand,
     )
@@ -128,9 +141,24 @@ def told_reasons(reasons: Iterable[Reason]) -> tuple[dict[str, str], ...]:
     return tuple({"code": str(r.code), "rule": r.rule} for r in reasons)
 
 
+def puts_off(campaign: Campaign, answer: object, now: Instant) -> bool:
+    """Tell whether only the hour stands against a message, and the campaign has hours to come."""
+    return (
+        now < campaign.until
+        and isinstance(answer, Refusal)
+        and all(r.code is ReasonCode.QUIET_HOURS for r in answer.reasons)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One person's message, signed, with all that its booking needs."""
+    """One person's message, signed, with all that its booking needs.
+
+    Attributes:
+        data: The signed message.
+        packed: The same without what it shares with others: what waits, sealed, to be handed over.
+        skeleton: What was left out of `packed`.
+    """
 
     judged: Judged
     ref: str
@@ -140,6 +168,30 @@ class Rendered:
     subject: str
     content: str
     message_id: str
+    packed: bytes
+    skeleton: mail.Skeleton
+
+
+class Writer(Protocol):
+    """Writes the messages of one campaign, whatever its channel."""
+
+    desk: Desk
+    campaign: Campaign
+
+    def render(
+        self,
+        view: View,
+        judged: Judged,
+        rows: Sequence[Sealed],
+        signed_at_s: int,
+        fresh: bytes = b"",
+    ) -> Rendered:
+        """Return one permitted person's message; see `rendering.Renderer.render`."""
+        ...
+
+    def of(self, campaign: Campaign) -> "Writer":
+        """Return what writes the same for another round of the campaign."""
+        ...
 
 
 @dataclass(slots=True)
@@ -150,6 +202,7 @@ class Booked:
     refused: Counter[str] = field(default_factory=Counter)
     by_level: Counter[int] = field(default_factory=Counter)
     already: int = 0
+    put_off: list[Judged] = field(default_factory=list)
 
 
 class End(StrEnum):

@@ -1,9 +1,11 @@
 """From a permit and what it opens to a signed message; nothing else is read."""
 
+import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from troth import crypto
+from troth.capabilities.outreach import footer
 from troth.capabilities.outreach.model import (
     FAVOURITES,
     WEEKS,
@@ -25,6 +27,7 @@ from troth.terms import (
     Instant,
     Refusal,
     Sealed,
+    address_field,
     moment,
 )
 
@@ -34,30 +37,19 @@ def open_values(desk: Desk, view: View, judged: Judged, rows: Sequence[Sealed]) 
     permit = judged.answer
     if isinstance(permit, Refusal):
         raise InvalidInput("nothing is opened on a refusal")
+    categories, channel = permit.categories, permit.request.channel
+    address = address_field(channel) if channel is not None else ""
     wanted = [
         r
         for r in rows
-        if "/" not in r.field
-        and ":" not in r.field
-        and (
-            desk.vault.category(r.field) in permit.categories
-            or r.field == f"contact.{permit.request.channel}"
+        if r.field == address
+        or (
+            "/" not in r.field
+            and ":" not in r.field
+            and desk.vault.category(r.field) in categories
         )
     ]
     return desk.vault.open(permit, wanted, view.now)
-
-
-_USED = {
-    "identity.name": "your first name",
-    "interests.declared": "the interests you told us",
-    "purchases.13w": "what you bought in the last 13 weeks",
-    "purchases.52w": "what you bought in the last year",
-    "cohort.compare": "what people with baskets like yours buy",
-}
-_BASIS = {
-    "consent": "You agreed to offers from us.",
-    "customer_exception": "You bought from us, and could object to offers then and now.",
-}
 
 
 _LINKLIKE = re.compile(r"[/@:<>\\]|\w\.\w")
@@ -80,43 +72,27 @@ def compose(  # noqa: PLR0913 - a permit and what it opens
     told = [
         each[:40]
         for each in opened.get("interests", "").split(";")[:3]
-        if not _LINKLIKE.search(each)
+        if each and not _LINKLIKE.search(each)
     ]
     if told:
-        values["interest_line"] = f"You told us you like {_and(told)}; we keep an eye out for you."
+        values["interest_line"] = (
+            f"You told us you like {footer.listed(told)}; we keep an eye out for you."
+        )
     history = _history(desk, view, permit, rows)
     for category, lines in history.items():
         values |= _FROM_HISTORY[category](view, lines, shelf)
-    used = [_USED[c] for c in _USED if c in permit.categories and _shows(c, values)]
-    if used:
-        values["used"] = f"We used {_and(used)}; nothing else."
-    values["why"] = _BASIS.get(permit.basis, "This is about something you asked for.")
     return values
-
-
-def _shows(category: str, values: Mapping[str, Value]) -> bool:
-    slot = {
-        "identity.name": "first_name",
-        "interests.declared": "interest_line",
-        "purchases.13w": "favourites",
-        "purchases.52w": "year_line",
-        "cohort.compare": "alike_line",
-    }[category]
-    return bool(values.get(slot))
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _lines(chunks: Iterable[Chunk]) -> Iterator[tuple[int, str, int]]:
     for chunk in chunks:
         bought = {i for i, kind in enumerate(chunk.kinds) if kind == "purchase"}
+        items = chunk.items
         for at, kind, item, units in zip(
             chunk.at, chunk.kind, chunk.item, chunk.units, strict=True
         ):
             if kind in bought:
-                yield at, chunk.items[item], units
+                yield at, items[item], units
 
 
 def _history(
@@ -165,7 +141,7 @@ def _alike(_view: View, lines: Lines, shelf: Shelf) -> dict[str, Value]:
         return {}
     held = [f.item for f in ranking.favourites(lines, shelf.names, ranking.BASKET_ITEMS)]
     names = [shelf.names[i] for i in ranking.rank(shelf.alike, held, 2)]
-    return {"alike_line": f"They also take home {_and(names)}."} if names else {}
+    return {"alike_line": f"They also take home {footer.listed(names)}."} if names else {}
 
 
 _FROM_HISTORY: dict[str, Callable[..., dict[str, Value]]] = {
@@ -195,6 +171,10 @@ def _month(at: int) -> str:
     return _MONTHS[moment(Instant(at)).month - 1]
 
 
+FRESH_BYTES = 27
+"""What a message takes of randomness: 12 bytes for its ref, 15 for its stop token."""
+
+
 class Unrenderable(InvalidInput):
     """One person's values do not fit the template; the others' messages are not held up."""
 
@@ -211,8 +191,13 @@ class Renderer:
         self.shelf = shelf
         self.signers = signers
         self._frames = mail.Frames(mail.parse_template(campaign.template.data.decode()))
+        self._categories = self._frames.template.categories
         self._shapes: dict[tuple[object, ...], mail.Frame] = {}
         self._checked: set[tuple[int, tuple[str, ...]]] = set()
+
+    def of(self, campaign: Campaign) -> "Renderer":
+        """Return what renders the same for another round of the campaign."""
+        return Renderer(self.desk, campaign, self.shelf, self.signers)
 
     def draft(
         self, view: View, judged: Judged, rows: Sequence[Sealed], ref: str, token: str
@@ -230,11 +215,18 @@ class Renderer:
         opened = open_values(self.desk, view, judged, rows)
         values = compose(self.desk, view, permit, opened, rows, self.shelf)
         stop = f"{sender.base_url}/stop/{token}"
-        values |= {"stop_link": stop, "settings_link": f"{sender.base_url}/"}
+        values |= {
+            "stop_link": stop,
+            "settings_link": f"{sender.base_url}/",
+            "ask_link": f"{sender.base_url}/ask/{token}",
+            "your_address": opened[address_field(self.campaign.channel)],
+            "why": footer.why(judged),
+            "used": footer.used(self._shown(permit), values),
+        }
         envelope = mail.Envelope(
             from_name=sender.from_name,
             from_address=sender.from_address,
-            to_address=opened[f"contact.{self.campaign.channel}"],
+            to_address=opened[address_field(self.campaign.channel)],
             message_id=f"<{ref}@{sender.domain}>",
             date_s=view.now // SECOND,
             list_id=sender.list_id,
@@ -244,13 +236,20 @@ class Renderer:
         frame = self._frame(permit.request.categories, values)
         return frame.fill(values, envelope), frame
 
-    def _require_obligations(self, judged: Judged, frame: mail.Frame, data: bytes) -> None:
+    def _shown(self, permit: gate.Permit) -> list[str]:
+        """Name the permitted categories that this template can show at all."""
+        return [c for c in permit.categories if c in self._categories]
+
+    def _require_obligations(
+        self, view: View, judged: Judged, frame: mail.Frame, data: bytes, ask: tuple[str, str]
+    ) -> None:
         """Check once per layout and set of obligations that the finished message carries them."""
         obliged = judged.answer.obligations if not isinstance(judged.answer, Refusal) else ()
         seen = (id(frame), tuple(obliged))
         if seen in self._checked:
             return
-        lacking = mail.unmet(data, obliged, self.campaign.sender.postal)
+        told = footer.told(view, judged, self._frames.template.carries, *ask)
+        lacking = mail.lacking(data, obliged, self.campaign.sender.postal, told)
         if lacking:
             raise InvalidInput(
                 f"the message does not carry: {', '.join(lacking)}",
@@ -267,23 +266,42 @@ class Renderer:
         return frame
 
     def render(
-        self, view: View, judged: Judged, rows: Sequence[Sealed], signed_at_s: int
+        self,
+        view: View,
+        judged: Judged,
+        rows: Sequence[Sealed],
+        signed_at_s: int,
+        fresh: bytes = b"",
     ) -> Rendered:
         """Render and sign one message; about 450 µs, most of it the RSA signature.
+
+        Its ref and its stop token begin with the second of the look, so that the rows they name
+        lie beside those of the batch; what follows, 12 and 15 bytes, nobody can guess.
+
+        Args:
+            view: The look it was decided in.
+            judged: The permit and what it rests on.
+            rows: Sealed rows of that person.
+            signed_at_s: Real POSIX seconds, for DKIM.
+            fresh: `FRESH_BYTES` drawn for this message alone; without it they are drawn here.
 
         Raises:
             InvalidInput: The message lacks what the permit obliges it to carry.
         """
-        raw = self.desk.randomness.take(16)
+        fresh = fresh or self.desk.randomness.take(FRESH_BYTES)
+        second = (view.now // SECOND & 0xFFFFFFFF).to_bytes(4, "big")
+        raw = second + fresh[:12]
         number = int.from_bytes(raw[:7], "big")
-        ref = f"{number:014x}{raw[7:].hex()}"
-        token = self.desk.randomness.take(16).hex()
+        ref = raw.hex()
+        token = f"t{ref[1:8]}{base64.b32encode(fresh[12:FRESH_BYTES]).decode()}"
         try:
             draft, frame = self._drafted(view, judged, rows, ref, token)
         except InvalidInput as fault:
             raise Unrenderable(fault.message, fault.remedy) from None
         data = mail.sign(draft, self.signers, signed_at_s)
-        self._require_obligations(judged, frame, data)
+        ask = f"{self.campaign.sender.base_url}/ask/{token}"
+        address = next(v for name, v in draft.headers if name == "To")
+        self._require_obligations(view, judged, frame, data, (ask, address))
         return Rendered(
             judged,
             ref,
@@ -293,4 +311,6 @@ class Renderer:
             draft.subject,
             crypto.sha256(data).hex(),
             f"<{ref}@{self.campaign.sender.domain}>",
+            mail.pack(data, draft.body, draft.filled, frame.skeleton),
+            frame.skeleton,
         )

@@ -1,26 +1,24 @@
-"""Audiences and campaigns: preview, check, sample, send, status."""
+"""Audiences and campaigns: preview, check, sample, send."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from troth import app
-from troth.capabilities import insight, outreach
+from troth.capabilities import outreach
+from troth.capabilities.outreach import plans, steps, waves
 from troth.engines import mail
 from troth.errors import Fault, InvalidInput, NotFound
-from troth.kernel import audience, events
+from troth.kernel import audience
 from troth.kernel.desk import SYSTEM
 from troth.surfaces.commands.answer import Answer, counted
-from troth.surfaces.commands.call import Call, plain_name, refused, when
-from troth.surfaces.commands.intake import NAMES
+from troth.surfaces.commands.call import DEMO_MARK, Call, plain_name, refused, when
 from troth.surfaces.commands.rights import write_file
 from troth.surfaces.words import catalogue
-from troth.terms import Action, Actor, PersonId, PurposeKind, Refusal, zulu
+from troth.terms import Actor, PersonId, PurposeKind, Refusal, zulu
 
-STATES = ("ready", "leased", "handed", "failed", "unknown", "withheld")
 _MARKETING = (PurposeKind.MARKETING, PurposeKind.CONSENT_REQUEST)
 
 
@@ -205,8 +203,17 @@ _PARTS: Mapping[str, Callable[[_Asked], str]] = {
 }
 
 
-def test(call: Call, plan: Plan, level: int, out: str) -> Answer:
-    """Write the message as a level shows it, filled with the template's own fallback words."""
+def test(call: Call, plan: Plan, level: int, out: str, to: str) -> Answer:
+    """Write the message as a level shows it, filled with the template's own fallback words.
+
+    With `to` it is sent instead, marked [test]: to the address of whoever asks, and nobody else's.
+
+    Raises:
+        InvalidInput: `to` is not the own address of a listed member of staff.
+        Unavailable: The relay did not take it.
+    """
+    if to:
+        return _test_to(call, plan, level, to)
     with call.opened() as ws:
         campaign = _campaign(ws, plan, _audience_of((ws, plan, SYSTEM)))
         with ws.store.look() as view:
@@ -225,6 +232,26 @@ def test(call: Call, plan: Plan, level: int, out: str) -> Answer:
             "Sample words; nobody's data was opened.",
         ],
     )
+
+
+def _test_to(call: Call, plan: Plan, level: int, to: str) -> Answer:
+    with call.opened() as ws:
+        actor = call.actor(ws)
+        if actor.id != to or actor.id not in ws.settings.staff.get(actor.role, ()):
+            raise InvalidInput(
+                "a test goes to yourself only", "name your own address in --as, too"
+            )
+        with ws.store.look() as view:
+            template = app.template_of(view, plan.template or plan.name)
+        name = template.name.removeprefix("template:")
+        asked = app.Look(template.data.decode(), name, actor)
+        box = call.folder / "inbox" if (call.folder / DEMO_MARK).is_file() else None
+        no = app.send_test(ws, asked, level, box)
+        ws.sign()
+    if no is not None:
+        return refused(no, "Not sent; the attempt is recorded.")
+    data = {"sent": True, "level": level, "template": template.label}
+    return Answer(data, ["Sent to you, marked [test]; nobody's data was opened."])
 
 
 def _samples(template: mail.Template) -> dict[str, Any]:
@@ -252,48 +279,79 @@ def _envelope(ws: app.Workspace) -> mail.Envelope:
 
 
 def send(call: Call, plan: Plan, relay: str, agreed: Callable[[str], bool]) -> Answer:
-    """Decide, book and hand over; safe to repeat: nobody is booked twice.
+    """Start an approved campaign and take it as far as it goes now; safe to repeat.
 
     Raises:
         InvalidInput: Nobody said yes.
+        Conflict: What was approved no longer holds; it was given back.
         Unavailable: The relay cannot be reached; what was booked waits, repeat later.
     """
-    host = _relay(relay)
+    host = read_relay(relay)
+    plain_name(plan.name, "the campaign")
     with call.opened() as ws:
         actor = call.actor(ws)
-        narrowed = _narrow(call, ws, plan.audience or plan.name, actor)
-        campaign = _campaign(ws, plan, narrowed.wanted)
-        if (no := _claim(ws, campaign, actor)) is not None:
-            reasons = tuple({"code": str(r.code), "rule": r.rule} for r in no.reasons)
-            told = events.HouseRefused(campaign.purpose, Action.SEND, reasons, campaign.name)
-            ws.desk.record_house(told, actor)
-            return refused(no, "Not sent.")
-        seen = outreach.preview(ws.desk, campaign, narrowed.candidates, actor)
-        for line in _preview_lines(seen):
-            call.tell(line)
-        if not agreed(f"Send to {seen.reachable:,} people"):
-            raise InvalidInput("nothing was sent", "add --yes to send")
-        shelf = _shelf(ws)
-        booked = outreach.book(
-            app.renderer(ws, campaign, shelf),
-            narrowed.candidates,
-            actor,
-            app.real_seconds,
-            call.watch("book"),
-        )
-        handed = app.deliver(ws, campaign, actor, host, call.watch("hand over"))
+        no = _may_send(ws, plan, actor)
+        if no is not None:
+            return refused(no, "Not sent; the attempt is recorded.")
+        with ws.store.look() as view:
+            life, before = steps.read_life(view, plan.name), waves.progress(view, plan.name)
+        if life is None:
+            life = _alone(call, ws, plan, actor)
+        if life.stage in (plans.Stage.APPROVED, plans.Stage.SCHEDULED):
+            if not agreed(f"Send to {life.count:,} people"):
+                raise InvalidInput("nothing was sent", "add --yes to send")
+            started = app.start_campaign(ws, plan.name, actor)
+            if isinstance(started, Refusal):
+                return refused(started, "Not sent; the attempt is recorded.")
+        elif life.stage is not plans.Stage.FINISHED:
+            plans.require(life, plans.Step.FINISHED)  # running: go on; else say what is next
+        sending = app.Sending(ws, host, actor, lambda name, done: call.watch(name)(done))
+        while sending.advance(plan.name):
+            pass
         ws.sign()
-    return _sent(seen, booked, handed)
+        with ws.store.look() as view:
+            after = waves.progress(view, plan.name)
+    return _sent(before, after)
 
 
-def _claim(ws: app.Workspace, campaign: outreach.Campaign, actor: Actor) -> Refusal | None:
+def _may_send(ws: app.Workspace, plan: Plan, actor: Actor) -> Refusal | None:
+    """Ask whether this actor may send it, and whether a second person agreed; a no is recorded."""
     with ws.store.look() as view:
-        request = outreach.request_for(campaign, None, actor, view.now)
-        claim = ws.desk.claim(request, ws.desk.house(view))
-    return claim if isinstance(claim, Refusal) else None
+        life, asked = steps.read_life(view, plan.name), steps.duty(view)
+    if life is None:
+        purpose = app.audience_of(ws, plan.audience or plan.name)[1].purpose
+    else:
+        with ws.store.look() as view:
+            purpose = steps.plan_of(view, plan.name).purpose
+    no = steps.allowed(ws.desk, purpose, actor, plans.Step.STARTED, plan.name)
+    waits = life is None or life.stage in _UNAPPROVED
+    if no is None and waits and asked.second_person:
+        no = steps.unapproved(ws.desk, purpose, actor, plan.name)
+    return no
 
 
-def _relay(text: str) -> tuple[str, int] | None:
+_UNAPPROVED = (plans.Stage.DRAFTED, plans.Stage.SUBMITTED, plans.Stage.RETURNED)
+
+
+def _alone(call: Call, ws: app.Workspace, plan: Plan, actor: Actor) -> plans.Life:
+    """Plan, submit and approve in one go, in a house that waived the second person in public."""
+    asked = app.Asked(plan.name, plan.audience or plan.name, plan.template or plan.name)
+    drafted = app.draft_campaign(ws, asked, actor)
+    life = drafted if isinstance(drafted, Refusal) else app.submit_campaign(ws, plan.name, actor)
+    if not isinstance(life, Refusal):
+        life = steps.approve(ws.desk, plan.name, life.plan, actor)
+    if isinstance(life, Refusal):
+        raise InvalidInput("the campaign could not be planned", "plan it step by step")
+    call.tell("one person did all of it: the house waived the second one")
+    return life
+
+
+def read_relay(text: str) -> tuple[str, int] | None:
+    """Read HOST:PORT; None where nothing is named.
+
+    Raises:
+        InvalidInput: It is no host and port.
+    """
     if not text:
         return None
     host, _, port = text.rpartition(":")
@@ -302,47 +360,40 @@ def _relay(text: str) -> tuple[str, int] | None:
     return host, int(port)
 
 
-def _shelf(ws: app.Workspace) -> outreach.Shelf:
-    """Names of ordinary items as published with the purchases; none where none were."""
-    with ws.store.look() as view:
-        published = view.published(NAMES)
-        names = msgspec.json.decode(published.data, type=dict[str, str]) if published else {}
-        return outreach.Shelf(names, insight.learn_alike(ws.desk, view, SYSTEM, names))
-
-
-def _sent(seen: outreach.Preview, booked: outreach.Booked, handed: outreach.Handed) -> Answer:
+def _sent(before: waves.Progress, after: waves.Progress) -> Answer:
+    tally = after.tally
+    went = {state: after.ends[state] - before.ends[state] for state in waves.ENDS}
+    again = tally.queued and before.tally.queued
+    refused_now = _since(before.tally.refused, tally.refused)
+    withheld = _since(before.tally.withheld, tally.withheld)
     data = {
-        "candidates": seen.candidates,
-        "booked": booked.booked,
-        "already": booked.already,
-        "refused": dict(sorted(booked.refused.items())),
-        "handed": handed.handed,
-        "failed": handed.failed,
-        "unknown": handed.unknown,
-        "withheld": dict(sorted(handed.withheld.items())),
+        "candidates": tally.candidates,
+        "booked": tally.booked - before.tally.booked,
+        "already": before.tally.booked if again else 0,
+        "refused": dict(sorted(refused_now.items())),
+        "handed": went["handed"],
+        "failed": went["failed"],
+        "unknown": went["unknown"],
+        "withheld": dict(sorted(withheld.items())),
+        "waiting": after.waiting + after.left,
     }
     words = catalogue()
-    lines = [f"{handed.handed:,} handed over; {booked.already:,} had been decided before."]
-    if handed.failed or handed.unknown:
+    lines = [f"{went['handed']:,} handed over; {data['already']:,} had been decided before."]
+    if went["failed"] or went["unknown"]:
         lines.append(
-            f"{handed.failed:,} were not taken by the relay; {handed.unknown:,} may have been and"
-            " are never sent again."
+            f"{went['failed']:,} were not taken by the relay; {went['unknown']:,} may have been"
+            " and are never sent again."
         )
-    refused_now = booked.refused + handed.withheld
-    if refused_now:
+    if tally.held_out:
+        lines.append(f"{tally.held_out:,} are held out, as planned, to measure what it does.")
+    if data["waiting"]:
+        lines.append(f"{data['waiting']:,} wait for their own hours; troth worker goes on.")
+    not_now = Counter(refused_now) + Counter(withheld)
+    if not_now:
         lines.append("Not sent, each counted once by the first reason:")
-        lines += counted({words.reason(code).title: n for code, n in refused_now.items()})
+        lines += counted({words.reason(code).title: n for code, n in not_now.items()})
     return Answer(data, lines)
 
 
-def status(call: Call, plan: Plan) -> Answer:
-    """Say how many were decided on in this campaign, and where its messages stand."""
-    plain_name(plan.name, "the campaign")
-    with call.opened() as ws:
-        decided = app.decided(ws, plan.name)
-        with ws.store.look() as view:
-            kind = outreach.job_kind(plan.name)
-            jobs = {state: view.jobs(kind, state) for state in STATES}
-    data = {"campaign": plan.name, "decided": decided, "messages": jobs}
-    lines = [f"{decided:,} people were decided on in {plan.name}."]
-    return Answer(data, [*lines, "Its messages:", *counted(jobs)])
+def _since(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    return {code: n - before.get(code, 0) for code, n in after.items() if n > before.get(code, 0)}
