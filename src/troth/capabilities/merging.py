@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import events, fold
-from troth.kernel.desk import EXTERNAL, Desk, pointers
+from troth.kernel.desk import EXTERNAL, Desk, append_together, pointers
 from troth.kernel.scribe import Recorded
 from troth.ports import Transaction, View
-from troth.terms import Actor, Channel, Gathered, PersonId, PersonRecord, Prepared
+from troth.terms import Actor, Channel, Gathered, PersonId, PersonRecord
 
 ALIASES = "people.alias"
 """Key is the id that stays and the id merged into it; gone with an un-merge or an erasure."""
@@ -51,7 +51,7 @@ def merge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Actor
             ]
             version = view.house_version
         with desk.store.book(version) as tx:
-            if _appended(tx, prepared):
+            if append_together(tx, prepared):
                 tx.put_row(ALIASES, keep + other, b"1")
                 _lead(tx, [other, *aliases(tx, other)], keep)
                 return
@@ -86,7 +86,7 @@ def unmerge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Act
             records = _apart(desk, view, keep, other)
             version = view.house_version
         with desk.store.book(version) as tx:
-            if _appended(tx, prepared):
+            if append_together(tx, prepared):
                 for person, record in records.items():
                     tx.put_record(person, record)
                 tx.put_row(ALIASES, keep + other, None)
@@ -110,15 +110,6 @@ def _pair(view: View, keep: PersonId, other: PersonId) -> tuple[Gathered, Gather
     if any(each.record.erasing for each in found):
         raise Conflict("an erasure has begun", "it is finished for every id of this person")
     return found[0], found[1]
-
-
-def _appended(tx: Transaction, prepared: Sequence[Prepared]) -> bool:
-    """Book both chains' events, or none: what only one chain says is no merge."""
-    for each in prepared:
-        found = tx.gather([each.person], None)
-        if not found or (found[0].head.n, found[0].head.c) != (each.n - 1, each.prev):
-            return False
-    return not tx.append(prepared)
 
 
 def _blocks(view: View, keep: PersonId, other: PersonId) -> tuple[dict[str, str], ...] | None:
