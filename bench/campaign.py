@@ -14,6 +14,8 @@ import base64
 import cProfile
 import csv
 import functools
+import multiprocessing
+import resource
 import smtplib
 import sys
 import tempfile
@@ -24,13 +26,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import dkim as dkimpy
-from harness import load, print_environment, row, timed
+from harness import Spent, load, print_environment, row, timed
 from mail_sink import MailSink
 
 from troth import app
 from troth.adapters.smtp import HandoverJournal, SmtpTransport
-from troth.adapters.sqlite.record import SqliteStore
+from troth.adapters.sqlite.record import SqliteTransaction
 from troth.capabilities import outreach
+from troth.capabilities.outreach import booking, handover, rendering
 from troth.crypto import ed25519_sign
 from troth.engines import mail
 from troth.engines.ranking import Alike
@@ -77,13 +80,13 @@ SHORT = """<mjml lang="en"><mj-body><mj-section><mj-column><mj-text font-family=
 
 
 class Ticking:
-    """A clock that starts inside everybody's waking hours and then runs."""
+    """A clock that starts inside everybody's waking hours and runs, alike in all processes."""
 
-    def __init__(self):
-        self._since = time.monotonic_ns() // 1_000
+    def __init__(self, since=0):
+        self.since = since or time.monotonic_ns() // 1_000
 
     def now(self):
-        return Instant(instant(NOW) + time.monotonic_ns() // 1_000 - self._since)
+        return Instant(instant(NOW) + time.monotonic_ns() // 1_000 - self.since)
 
 
 def ago(days):
@@ -143,8 +146,18 @@ def purchases(count):
             }  # fmt: skip
 
 
-def make(folder, count):
-    """Begin a workspace in `folder` with `count` people in it; return it opened, and their ids."""
+def named(rows, member):
+    """Give the first person an outside id that pages know, where one is asked for."""
+    for each in rows:
+        yield {**each, "external_id": member} if member and each["external_id"] == "c0" else each
+
+
+def make(folder, count, *, cast=False):
+    """Begin a workspace in `folder` with `count` people in it; return it opened, and their ids.
+
+    With `cast` the first of them is the one whose message the page of levels shows.
+    """
+    member = "cast-adult" if cast else ""
     folder.mkdir()
     write_drafts(folder, NOW)
     template = folder / "templates" / "winback.toml"
@@ -158,7 +171,8 @@ def make(folder, count):
     ws.apply()
     made = {"customers": customers, "consents": consents, "events": purchases}
     for kind, rows in made.items():
-        report = app.import_file(ws, kind, write(folder / f"{kind}.csv", rows(count)))
+        file = write(folder / f"{kind}.csv", named(rows(count), member))
+        report = app.import_file(ws, kind, file)
         assert not report.codes, report.codes
     registry = folder / "registry.csv"
     registry.write_text(f"# scheme: sha256-lower-trim\n# as-of: {ago(10)}\nhash\n{'ab' * 32}\n")
@@ -167,7 +181,8 @@ def make(folder, count):
     ws = app.open(folder, at=instant(NOW))
     ws.store._clock = Ticking()  # noqa: SLF001 - the decisions need daylight, the bench a clock
     with ws.store.look() as view:
-        found = [ws.desk.find(view, f"c{n}") for n in range(count)]
+        names = [member or "c0", *(f"c{n}" for n in range(1, count))]
+        found = sorted(ws.desk.find(view, name) for name in names)
     assert all(found)
     return ws, found
 
@@ -251,21 +266,24 @@ class Stages:
 
 
 WATCHED = (
-    (outreach, "judge", "gather + decide"),
+    (booking, "judge", "gather + decide"),
+    (handover, "judge", "gather + decide"),
     (Keyring, "load", "keys"),
-    (outreach, "open_values", "open values"),
-    (outreach, "compose", "open behaviour + compose"),
-    (outreach.Renderer, "draft", "fill"),
+    (rendering, "open_values", "open values"),
+    (rendering, "compose", "open behaviour + compose"),
+    (mail.Frame, "fill", "fill"),
     (mail, "sign", "sign Ed25519 + RSA"),
     (Vault, "seal_outgoing", "seal"),
-    (outreach, "_booked_event", "event: encode, commit, seal"),
+    (booking, "_booked_event", "event: encode, commit, seal"),
+    (SqliteTransaction, "append", "chains and projections"),
+    (SqliteTransaction, "settle", "rows, entries, tiles"),
     (Vault, "open_outgoing", "open message"),
     (outreach.Courier, "_may_go", "look for a withdrawal"),
     (outreach.Courier, "_book_ends", "book outcomes"),
+    (outreach.Courier, "_lease", "lease"),
     (outreach.Courier, "run", "SMTP + rest of the courier"),
     (outreach, "book", "book + rest of booking"),
     (Desk, "claim", "claim"),
-    (SqliteStore, "look", "looks"),
 )
 
 
@@ -346,6 +364,52 @@ def by_threads(ws, people, port, workers):
     return spent
 
 
+def _book_some(folder, since, people):
+    ws = opened(folder, since)
+    campaign = campaign_of(ws, "two")
+    outreach.book(app.renderer(ws, campaign, shelf()), people, MARKETER, app.real_seconds)
+    ws.close()
+
+
+def _hand_over_some(folder, since, port):
+    ws = opened(folder, since)
+    app.deliver(ws, campaign_of(ws, "two"), MARKETER, ("127.0.0.1", port))
+    ws.close()
+
+
+def opened(folder, since):
+    """Open a house in another process, its clock in step with the first."""
+    ws = app.open(folder, at=instant(NOW))
+    ws.store._clock = Ticking(since)  # noqa: SLF001 - as in `make`
+    return ws
+
+
+def by_processes(ws, people, port, workers):
+    """Book, then hand over, with that many processes on one record; return the seconds of all."""
+    spawn = multiprocessing.get_context("spawn")
+    folder, since = ws.settings.folder, ws.store._clock.since  # noqa: SLF001 - as in `make`
+    spent = Spent()
+
+    def together(work, given):
+        before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        each = [spawn.Process(target=work, args=(folder, since, one)) for one in given]
+        for process in each:
+            process.start()
+        for process in each:
+            process.join()
+            assert process.exitcode == 0, "a worker failed"
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.wall += time.perf_counter() - begun
+        spent.cpu += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    together(_book_some, [people[n::workers] for n in range(workers)])
+    together(_hand_over_some, [port] * workers)
+    with ws.store.look() as view:
+        handed = view.jobs(outreach.job_kind("two"), "handed")
+    assert handed == len(people), f"{handed} of {len(people)} handed over"
+    return spent
+
+
 def profile(ws, people, port, path):
     profiler = cProfile.Profile()
     profiler.enable()
@@ -397,6 +461,8 @@ def run(ws, people, port, workers):
     long_cpu = sum(spent.cpu for spent in longer)
     long_bytes = kept.bytes / kept.count
     both = by_threads(ws, people, port, workers)
+    others = people[len(some) :]  # who got four messages is at the cap of the house
+    apart = by_processes(ws, others, port, workers)
     print(f"load at the end {load()}")
     unit = "messages per CPU-second"
     row("campaign", count / cpu, peer=1 / theirs, bar=BAR, unit=unit)
@@ -404,6 +470,9 @@ def run(ws, people, port, workers):
     row(f"campaign, {long_bytes / 1e3:.0f} KB messages", len(some) / long_cpu, unit=unit)
     row(f"campaign, {workers} threads", count / both.cpu, bar=BAR, unit=unit)
     row(f"campaign, {workers} threads, wall clock", count / both.wall, unit="messages per second")
+    name = f"campaign, {workers} processes"
+    row(f"{name}, with their start", len(others) / apart.cpu, bar=BAR, unit=unit)
+    row(f"{name}, wall clock", len(others) / apart.wall, unit="messages per second")
 
 
 if __name__ == "__main__":

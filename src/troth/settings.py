@@ -1,5 +1,6 @@
 """One frozen value of settings, read once from `troth.toml`; secrets only by reference."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from troth.errors import InvalidInput, NotFound
+
+_ORIGIN = re.compile(r"https://[a-z0-9.-]{1,250}(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,11 @@ class Settings:
         origin: Name of the ledger, fixed by `init`: `<domain>/ledger`.
         staff: Role → ids of its staff.
         relay_host: The mail relay.
+        console_url: Where staff reach the console from other machines, `https://HOST`; "" where
+            they work on this machine only.
+        site: The `[site]` table as written: the shop's own origins; see `app.site`.
+        channels: The `[channels.CHANNEL]` tables as written: who delivers; see `app.channels`.
+        connections: The `[connections.NAME]` tables as written; see `app.connections`.
     """
 
     folder: Path
@@ -34,6 +42,10 @@ class Settings:
     staff: Mapping[str, list[str]] = field(default_factory=dict)
     title: str = ""
     postal: str = ""
+    console_url: str = ""
+    site: Mapping[str, Any] = field(default_factory=dict)
+    channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    connections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def record(self) -> Path:
@@ -93,6 +105,10 @@ def read_settings(folder: Path) -> Settings:
             staff=_staff(values),
             title=brand.get("title", name),
             postal=values["house"].get("address", ""),
+            console_url=_console(values),
+            site=dict(values.get("site", {})),
+            channels={name: dict(said) for name, said in values.get("channels", {}).items()},
+            connections={name: dict(said) for name, said in values.get("connections", {}).items()},
         )
     except (KeyError, ValueError, StopIteration, AttributeError, TypeError) as fault:
         raise InvalidInput(
@@ -102,6 +118,13 @@ def read_settings(folder: Path) -> Settings:
 
 def _staff(values: Mapping[str, Any]) -> dict[str, list[str]]:
     return {role: list(ids) for role, ids in values.get("roles", {}).items()}
+
+
+def _console(values: Mapping[str, Any]) -> str:
+    url = str(values.get("console", {}).get("url", ""))
+    if url and not _ORIGIN.fullmatch(url):
+        raise ValueError("console.url, which begins with https:// and ends with the host,")
+    return url
 
 
 def _security(word: str) -> Literal["none", "starttls", "tls"]:

@@ -100,11 +100,15 @@ def test_an_address_is_asked_once_over_the_interface_too():
     assert all(each["agreed"] for each in told), "one question about one person, asked thrice"
 
 
-def test_a_real_workspace_shows_its_key_on_no_page():
+def test_a_real_workspace_has_no_key_of_its_own_to_show():
     s = shop()
     app = build_app(s.ws, None, None)
     with TestClient(app, base_url="http://127.0.0.1:8400") as client:
-        assert app.state.hub.shown_key not in client.get("/api").text
+        assert app.state.hub.shown_key == ""
+        assert "troth key make" in client.get("/api").text
+        for key in ("", "x", " "):
+            head = {"authorization": f"Bearer {key}"}
+            assert client.post("/api/v1/decide", json=QUESTION, headers=head).status_code == 401
 
 
 @pytest.mark.parametrize("named", [

@@ -64,6 +64,9 @@ CAST = {
     "cast-unknown": "given",
     "cast-european": "given",
     "cast-zero": "given",
+    "cast-californian": "given",
+    "cast-canadian": "unknown",
+    "cast-inquirer": "unknown",
 }
 
 

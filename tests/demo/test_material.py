@@ -181,17 +181,50 @@ def test_no_address_anywhere_lies_outside_the_reserved_domains(made):
             assert not strangers_to_example(path.read_text("utf-8")), path.name
 
 
-def test_there_is_one_customer_per_household_and_the_cast_beside(made):
+def test_there_is_one_customer_per_household_and_beside_them_cast_and_earlier_buyers(made):
     told = rows(made, "customers")
     cast = people.told("cast")["member"]
     ids = [row["external_id"] for row in told]
-    assert len(ids) == len(set(ids)) == 2_469 + sum("household" not in who for who in cast)
+    earlier = people.told("mix")["counts"]["earlier_canadians"]
+    alone = sum("household" not in who for who in cast) + earlier
+    assert len(ids) == len(set(ids)) == 2_469 + alone
     assert {who["id"] for who in cast} <= set(ids)
     assert not any(row["phone"] for row in told)
     here = Counter(row["residence"] for row in told)
-    assert 0.56 < here["ZA"] / len(told) < 0.64
+    shares = Counter(_region(code) for code in here.elements())
+    for region, share in {"ZA": 0.45, "EU": 0.25, "US-CA": 0.15, "CA": 0.15}.items():
+        assert abs(shares[region] / len(told) - share) < 0.025, region
     assert 15 < Counter(row["subject"] for row in told)["juristic"] < 40
     assert 5 < here[""] < 40
+
+
+def _region(residence):
+    """The part of the mix a residence belongs to."""
+    if residence in {"DE", "FR", "NL", "IE"}:
+        return "EU"
+    return "CA" if residence.startswith("CA-") else residence
+
+
+def test_some_californians_send_the_opt_out_signal_and_nobody_else_does(made):
+    home = {row["external_id"]: row["residence"] for row in rows(made, "customers")}
+    signals = [act for act in rows(made, "consents") if act["given_by"] == "signal"]
+    assert {home[act["external_id"]] for act in signals} == {"US-CA"}
+    assert {(a["status"], a["purpose"], a["method"]) for a in signals} == {
+        ("opted_out", "personalise", "gpc")
+    }
+    californians = sum(code == "US-CA" for code in home.values())
+    assert 0.15 < len(signals) / californians < 0.25
+
+
+def test_earlier_canadians_bought_within_two_years_or_before_and_said_nothing(made):
+    told = {r["external_id"]: r for r in rows(made, "customers")}
+    earlier = {name: row for name, row in told.items() if name.startswith("ca-")}
+    spoke = {act["external_id"] for act in rows(made, "consents")}
+    bought = set(pq.read_table(made.paths["events"])["external_id"].to_pylist())
+    assert not earlier.keys() & (spoke | bought)
+    assert {row["residence"].partition("-")[0] for row in earlier.values()} == {"CA"}
+    ages = [(NOW - datetime.fromisoformat(r["relation_at"])).days for r in earlier.values()]
+    assert sum(days < 728 for days in ages) == sum(days > 733 for days in ages) == len(ages) / 2
 
 
 def test_each_cast_member_has_the_purchases_the_cast_list_says(made):
@@ -217,13 +250,14 @@ def test_every_variant_of_consent_is_there(made):
     acts = rows(made, "consents")
     assert {act["status"] for act in acts} == {
         "given", "refused", "withdrawn", "objected", "requested", "imported", "reaffirmed",
+        "opted_out",
     }  # fmt: skip
     assert {act["status"] for act in acts} <= set(ConsentStatus)
     assert {act["method"] for act in acts} == {
         "", "checkbox", "button", "paper", "call_recording", "sms_reply", "one_click",
-        "double_opt_in",
+        "double_opt_in", "gpc",
     }  # fmt: skip
-    assert {act["given_by"] for act in acts} == {"self", "competent_person", "staff"}
+    assert {act["given_by"] for act in acts} == {"self", "competent_person", "staff", "signal"}
     assert {act["level"] for act in acts} == {"", "0", "1", "2", "3", "4", "5"}
     assert set(history.PROFILES) == set(people.told("mix")["profile"])
     assert all(made.counts[f"profile.{name}"] > 0 for name in history.PROFILES)
@@ -260,7 +294,7 @@ def test_a_grant_names_its_channels_and_only_a_denial_says_all(made):
         named = set(act["channels"].split(";")) - {""}
         assert act["purpose"] == "personalise" or named
         assert named <= {*Channel, "all"}
-        assert "all" not in named or act["status"] in {"withdrawn", "objected"}
+        assert "all" not in named or act["status"] in {"withdrawn", "objected", "opted_out"}
 
 
 def test_an_act_lies_in_the_past_and_names_the_notice_shown_that_day(made):

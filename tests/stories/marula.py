@@ -98,7 +98,7 @@ class House:
 
     def campaign(self, name="winback", purpose="offers", channel=Channel.EMAIL):
         with self.ws.store.look() as view:
-            template = view.published("template:winback")
+            template = view.published("template:ask" if purpose == "ask" else "template:winback")
         return outreach.Campaign(
             name, purpose, "00" * 32, template, self.ws.sender(), channel=channel
         )

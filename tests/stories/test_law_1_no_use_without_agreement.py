@@ -213,6 +213,7 @@ def test_of_the_whole_cast_only_those_who_agreed_are_mailed(house):
             "mqhayi.family@inbox.example": 1,
             "robyn.turner@mail.example": 1,
             "annika.schroeder@post.example": 1,
+            "marisol.ibarra@mail.example": 1,
         }
     )
 

@@ -510,19 +510,28 @@ def test_a_sample_opens_nobody(ws, tmp_path):
     assert data(ws, "ledger", "head")["size"] == size
 
 
+def approved(ws):
+    """Let one person plan the campaign and another approve it."""
+    data(ws, "campaign", "plan", "winback", "--as", MARKETER)
+    data(ws, "campaign", "submit", "winback", "--as", MARKETER)
+    data(ws, "campaign", "approve", "winback", "--as", OFFICER)
+
+
 def test_a_campaign_is_sent_once_to_whom_it_may_and_refused_to_the_rest(ws, tmp_path):
     with Inbox(tmp_path / "in") as inbox:
         inbox.stop()
         port = inbox.start(0)
         line = ("campaign", "send", "winback", "--relay", f"127.0.0.1:{port}", "--as", MARKETER)
+        approved(ws)
         asked = shop.at(ws, *line)
         assert (asked.status, "add --yes" in asked.err) == (2, True)
         assert inbox.messages() == []
         sent = data(ws, *line, "--yes")
         again = data(ws, *line, "--yes")
     assert sorted(sent) == sorted(
-        ["already", "booked", "candidates", "failed", "handed", "refused", "unknown", "withheld"]
-    )
+        ["already", "booked", "candidates", "failed", "handed", "refused", "unknown", "waiting",
+         "withheld"]
+    )  # fmt: skip
     assert sent["handed"] == sent["booked"] == len(inbox.messages()) > 0
     assert (again["handed"], again["booked"]) == (0, 0)
     assert again["already"] == sent["booked"]
@@ -530,7 +539,10 @@ def test_a_campaign_is_sent_once_to_whom_it_may_and_refused_to_the_rest(ws, tmp_
     assert shop.address("c-objected") not in to
     assert shop.address("c-stopped") not in to
     state = data(ws, "campaign", "status", "winback")
-    assert sorted(state) == ["campaign", "decided", "messages"]
+    assert sorted(state) == [
+        "approved", "campaign", "candidates", "decided", "due", "held_out", "messages", "note",
+        "plan", "reachable", "refused", "stage", "version", "waiting", "withheld",
+    ]  # fmt: skip
     assert (state["decided"], state["messages"]["handed"]) == (sent["booked"], sent["handed"])
     assert data(ws, "ledger", "verify")["verified"]
 
@@ -542,6 +554,7 @@ def test_who_may_not_send_sends_nothing(ws):
 
 
 def test_a_relay_that_does_not_answer_leaves_everything_booked(ws):
+    approved(ws)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]

@@ -83,8 +83,8 @@ def test_the_reading_is_in_the_persons_own_chain_before_anything_is_shown():
 
 @pytest.mark.parametrize("role", ["marketer", "it", "support"])
 def test_nobody_but_the_officer_may_answer(role):
-    before = shop().size()
-    assert shop().door(role).get("/console/complaint").status_code == 403
+    client, before = shop().door(role), shop().size()
+    assert client.get("/console/complaint").status_code == 403
     assert shop().size() == before
 
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from troth import crypto
 from troth.adapters import outbound
 from troth.engines import webhooks
 from troth.errors import Unavailable
 from troth.ports import HandoverLog
-from troth.terms import Outcome, Outgoing
+from troth.terms import Instant, Outcome, Outgoing, zulu
 
-HEADINGS: Final = ("to", "text", "ref")
+HEADINGS: Final = ("to", "text", "ref", "until")
 _TAKEN, _NOT_TAKEN = 250, 550
 _REDIRECTS_FROM = 300
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -64,7 +65,7 @@ class FileTransport:
                     yield Outcome(message.ref, "withdrawn")
                     continue
                 journal.start(message.ref)
-                row = _row((_cell(message.recipient), _cell(message.data.decode()), message.ref))
+                row = _row(_cells(message))
                 if os.write(fd, row) != len(row):
                     raise Unavailable("the list cannot be written", "free some disk space")
                 os.fsync(fd)
@@ -72,6 +73,18 @@ class FileTransport:
                 yield Outcome(message.ref, "handed", _TAKEN)
         finally:
             os.close(fd)
+
+
+def _cells(message: Outgoing) -> tuple[str, ...]:
+    until = zulu(Instant(message.until)) if message.until else ""
+    return (_cell(message.recipient), _cell(message.data.decode()), message.ref, until)
+
+
+def listed_refs(path: Path) -> tuple[frozenset[str], str]:
+    """Return the refs on a list that was written, and the SHA-256 of the file; none without it."""
+    raw = path.read_bytes() if path.is_file() else b""
+    rows = csv.DictReader(io.StringIO(raw.decode(), newline=""))
+    return frozenset(row["ref"] for row in rows), crypto.sha256(raw).hex()
 
 
 def _row(cells: Iterable[str]) -> bytes:
@@ -146,4 +159,6 @@ class HttpTransport:
 
 def _body(channel: str, message: Outgoing) -> bytes:
     told = {"channel": channel, "to": message.recipient, "text": message.data.decode()}
+    if message.until:
+        told["until"] = zulu(Instant(message.until))
     return json.dumps({"id": message.ref, **told}, sort_keys=True).encode()

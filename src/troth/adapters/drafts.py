@@ -24,13 +24,33 @@ def read_drafts(folder: Path) -> dict[str, bytes]:
     config = folder / "troth.toml"
     if not config.is_file():
         raise NotFound("there is no workspace here", "run: troth init DIR")
-    out = {"house": config.read_bytes()}
-    for path in sorted((folder / "purposes").glob("*.toml")):
-        out[f"purpose:{path.stem}"] = path.read_bytes()
+    out = {"house": config.read_bytes(), **_single(folder)}
     for path in sorted((folder / "notices").glob("*.md")):
         out |= _notice(path)
-    for path in sorted((folder / "templates").glob("*.toml")):
-        out[f"template:{path.stem}"] = path.read_bytes()
+    for kind, place in FOLDERS.items():
+        for path in sorted((folder / place).glob("*.toml")):
+            out[f"{kind}:{path.stem}"] = path.read_bytes()
+    return out | _shipped(folder)
+
+
+FOLDERS = {
+    "purpose": "purposes",
+    "template": "templates",
+    "audience": "audiences",
+    "content": "content",
+    "text": "texts",
+}
+"""Kind of draft → its folder in a workspace; one TOML file each."""
+
+
+def _single(folder: Path) -> dict[str, bytes]:
+    asking = folder / "asking.toml"
+    return {"asking": asking.read_bytes()} if asking.is_file() else {}
+
+
+def _shipped(folder: Path) -> dict[str, bytes]:
+    """Return rules and calendars: the workspace's own goes before the shipped one."""
+    out = {}
     shipped = files("troth") / "data"
     for kind, place in (("regime", "regimes"), ("calendar", "calendars")):
         for file in sorted((shipped / place).iterdir(), key=_name):

@@ -13,8 +13,10 @@ import json
 import socket
 import threading
 import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -35,13 +37,8 @@ class Received:
     rcpt_to: tuple[str, ...]
 
 
-class _Store:
-    """aiosmtpd's handler: a file per message, a line per message in the index."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._count = sum(1 for _ in folder.glob("*.eml"))
-        self._lock = threading.Lock()
+class _Handler:
+    """What every handler of ours says to a greeting."""
 
     async def handle_EHLO(  # noqa: N802 - named and called by aiosmtpd
         self,
@@ -55,12 +52,42 @@ class _Store:
         session.host_name = hostname
         return [*responses[:-1], "250-PIPELINING", responses[-1]]
 
+
+class Receiving(_Handler):
+    """aiosmtpd's handler for whoever takes each mail by itself; keeps nothing."""
+
+    def __init__(self, take: Callable[[bytes], str]) -> None:
+        """Hand mails to `take`, which returns the SMTP reply and may take its time."""
+        self._take = take
+
+    async def handle_DATA(  # noqa: N802 - named and called by aiosmtpd
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        """Answer once the mail is taken."""
+        del server, session
+        content = envelope.content or b""
+        raw = content if isinstance(content, bytes) else content.encode()
+        return await asyncio.get_running_loop().run_in_executor(None, self._take, raw)
+
+
+class _Store(_Handler):
+    """aiosmtpd's handler: a file per message, a line per message in the index."""
+
+    def __init__(self, folder: Path, back: Mapping[str, Callable[[bytes], str]]) -> None:
+        self._folder = folder
+        self._back = back
+        self._count = sum(1 for _ in folder.glob("*.eml"))
+        self._lock = threading.Lock()
+
     async def handle_DATA(  # noqa: N802 - named and called by aiosmtpd
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
         del server, session
         content = envelope.content or b""
-        self._keep(content if isinstance(content, bytes) else content.encode(), envelope)
+        raw = content if isinstance(content, bytes) else content.encode()
+        self._keep(raw, envelope)
+        for take in {self._back[to] for to in envelope.rcpt_tos if to in self._back}:
+            return await asyncio.get_running_loop().run_in_executor(None, take, raw)
         return "250 2.0.0 kept"
 
     def _keep(self, content: bytes, envelope: Envelope) -> None:
@@ -73,13 +100,12 @@ class _Store:
                 index.write(json.dumps(entry) + "\n")
 
 
-class Inbox:
-    """The inbox of one folder; running between `start` and `stop`, in a thread of its own."""
+class Listener:
+    """Listens on the loopback address between `start` and `stop`, in a thread of its own."""
 
-    def __init__(self, folder: str | Path) -> None:
-        """Make the folder if need be; what lies in it is kept and listed."""
-        self.folder = Path(folder)
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(self, handler: _Handler) -> None:
+        """Hand every mail to `handler`."""
+        self._handler = handler
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -98,7 +124,7 @@ class Inbox:
             raise Unavailable("the inbox cannot listen on this port", "pick another") from None
         self._loop = asyncio.new_event_loop()
         ready = threading.Event()
-        given = (self._loop, listening, _Store(self.folder), ready)
+        given = (self._loop, listening, self._handler, ready)
         self._thread = threading.Thread(target=_serve, args=given, daemon=True)
         self._thread.start()
         ready.wait()
@@ -117,6 +143,23 @@ class Inbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class Inbox(Listener):
+    """The inbox of one folder: every mail becomes a file."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        back: Mapping[str, Callable[[bytes], str]] = MappingProxyType({}),
+    ) -> None:
+        """Make the folder if need be; what lies in it is kept and listed.
+
+        Mails to an address in `back` are handed to its function besides, whose reply is given.
+        """
+        self.folder = Path(folder)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(_Store(self.folder, back))
 
     def messages(self) -> list[Received]:
         """List what was received so far, oldest first."""
@@ -147,14 +190,14 @@ def _listen(port: int) -> socket.socket:
 def _serve(
     loop: asyncio.AbstractEventLoop,
     listening: socket.socket,
-    store: _Store,
+    handler: _Handler,
     ready: threading.Event,
 ) -> None:
     """Run the loop until it is stopped, then end every connection and close all of it."""
     sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
 
     def session() -> SMTP:
-        smtp = SMTP(store, data_size_limit=SIZE_MAX, hostname="inbox.example", loop=loop)
+        smtp = SMTP(handler, data_size_limit=SIZE_MAX, hostname="inbox.example", loop=loop)
         sessions.add(smtp)
         return smtp
 

@@ -1,16 +1,19 @@
 """Audiences: the engine's copy rebuilt, an audience read, its candidates found."""
 
 import re
+import tomllib
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from troth import crypto
 from troth.app.workspace import Workspace
 from troth.capabilities import insight, rights
-from troth.errors import NotFound
-from troth.kernel import audience, events
-from troth.kernel.house import parse_toml
+from troth.errors import InvalidInput, NotFound
+from troth.kernel import audience, events, profiles
+from troth.kernel.desk import SYSTEM
 from troth.ports import View
-from troth.terms import Actor, PersonId
+from troth.terms import Actor, Channel, PersonId
 
 if TYPE_CHECKING:
     from troth.adapters.reach import Reach
@@ -44,13 +47,20 @@ def rebuild_reach(opened: Workspace, actor: Actor) -> int:
             money=money,
         )
 
+    def shaped(page: list[insight.Row]) -> list[PersonRow]:
+        held = view.gather([row.person for row in page], Channel.EMAIL)
+        split = {each.person: profiles.split(each) for each in held}
+        member = desk.scribe.member
+        return [
+            PersonRow(r.person, r.known, zone=r.zone, subject=r.subject, split=split[r.person],
+                      member=member(r.person))
+            for r in page
+        ]  # fmt: skip
+
     with opened.store.look() as view:
-        writer = ReachWriter(opened.settings.reach)
+        writer = ReachWriter(opened.settings.reach, sensitive=refused_words())
         built = writer.rebuild(
-            (
-                [PersonRow(r.person, r.known, zone=r.zone, subject=r.subject) for r in page]
-                for page in insight.rows(desk, view)
-            ),
+            (shaped(page) for page in insight.rows(desk, view, actor)),
             (columns(page) for page in insight.agreed_purchases(desk, view, actor) if page),
             view.now,
             view.log.size,
@@ -61,17 +71,57 @@ def rebuild_reach(opened: Workspace, actor: Actor) -> int:
     return built.people
 
 
-def read_audience(opened: Workspace, name: str) -> audience.Audience:
-    """Read audiences/NAME.toml.
+def named_audience(name: str) -> str:
+    """Return a name that may be an audience's.
 
     Raises:
-        NotFound: No such audience.
+        NotFound: No audience can be called so.
+    """
+    if not _NAME.fullmatch(name):
+        raise NotFound("there is no such audience", "use small letters, digits, - and _")
+    return name
+
+
+def read_audience(opened: Workspace, name: str) -> audience.Audience:
+    """Read an audience as it is published: NAME, or NAME@VERSION.
+
+    Raises:
+        NotFound: No such audience, or no such version, is published.
+        InvalidInput: It names what may not be named any more.
+    """
+    plain, _, version = name.removeprefix(insight.PREFIX).partition("@")
+    with opened.store.look() as view:
+        held = insight.versions(view, named_audience(plain))
+    found = [p for p in held if not version or str(p.version) == version]
+    if not found:
+        remedy = "choose one of its versions" if held else "write it, then run: troth apply"
+        raise NotFound(f"audience {plain} is not published so", remedy)
+    return insight.read(found[-1], refused_words())
+
+
+def read_draft(opened: Workspace, name: str) -> audience.Audience:
+    """Read audiences/NAME.toml as it lies there, published or not.
+
+    Raises:
+        NotFound: There is no such file.
         InvalidInput: It does not read; names the place.
     """
-    path = opened.settings.folder / "audiences" / f"{name}.toml"
-    if not _NAME.fullmatch(name) or not path.is_file():
+    path = opened.settings.folder / "audiences" / f"{named_audience(name)}.toml"
+    if not path.is_file():
         raise NotFound(f"there is no audience {name}", "write audiences/NAME.toml")
-    return audience.parse_audience(parse_toml(f"audiences/{name}.toml", path.read_bytes()))
+    place = f"audiences/{name}.toml"
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{place} is not UTF-8", "save it as UTF-8") from None
+    return audience.read_text(place, text, refused_words())
+
+
+@cache
+def refused_words() -> frozenset[str]:
+    """Return the words of goods from which nothing is inferred, as shipped."""
+    raw = (files("troth") / "data/proxies.toml").read_text("utf-8")
+    return insight.read_proxies(tomllib.loads(raw)).refused
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -92,9 +142,14 @@ def narrow(opened: Workspace, name: str) -> tuple[audience.Audience, list[Person
         Unavailable: The extra is not installed.
     """
     wanted = read_audience(opened, name)
+    return wanted, narrow_to(opened, wanted)
+
+
+def narrow_to(opened: Workspace, wanted: audience.Audience) -> list[PersonId]:
+    """Return the candidates of an audience that is at hand; raises as `narrow` does."""
     reach = opened.reach()
     try:
-        return wanted, _candidates(opened, reach, wanted)
+        return _candidates(opened, reach, wanted)
     finally:
         reach.close()  # a reader that is left open keeps an old generation from being deleted
 
@@ -105,20 +160,20 @@ def _candidates(opened: Workspace, reach: "Reach", wanted: audience.Audience) ->
         raise NotFound("no audience generation was built yet", "run: troth audience rebuild")
     with opened.store.look() as view:
         gone = set(rights.erased_since(view, current.ledger_size))
-        newer = [*_changed_since(view, current.ledger_size), *gone]
+        newer = [*changed_since(view, current.ledger_size), *gone]
         found = [p for batch in reach.narrow(wanted, view.now, newer) for p in batch]
-        known = {row.person: row for page in insight.rows(opened.desk, view) for row in page}
+        changed = [p for p in newer if p not in gone]
+        needed = audience.categories(wanted) - audience.FACTS
         again = [
-            p
-            for p in newer
-            if p in known
-            and p not in gone
-            and audience.evaluate(wanted, known[p].known, view.now) is not False
+            row.person
+            for row in insight.rows_of(opened.desk, view, changed, SYSTEM, needed)
+            if audience.evaluate(wanted, row.known, view.now) is True
         ]
     return sorted([*found, *again])
 
 
-def _changed_since(view: View, size: int) -> list[PersonId]:
+def changed_since(view: View, size: int) -> list[PersonId]:
+    """Return whose chain grew since the ledger had this size."""
     out: dict[PersonId, None] = {}
     while bodies := view.body_at(size, 5_000):
         out |= dict.fromkeys(body.person for body in bodies)

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 from troth import crypto
 from troth.adapters.drafts import read_drafts
 from troth.adapters.roles import RolePolicy
+from troth.adapters.signin import FileSignin
 from troth.adapters.sqlite import keys as keystore
 from troth.adapters.sqlite.record import SqliteStore
 from troth.adapters.system import FixedClock, SystemClock, SystemRandomness
 from troth.adapters.witness import FileJournal, FileSignedSize
+from troth.app.returns import answers, bounces, complaints
+from troth.app.staff import known_staff
 from troth.capabilities import custody, outreach, people, rights
 from troth.errors import Conflict, EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
 from troth.kernel import fold, following, ledger
 from troth.kernel.desk import SYSTEM, Desk
+from troth.kernel.profiles import Grouping
 from troth.kernel.scribe import Scribe
 from troth.kernel.vault import Keyring, Vault
 from troth.ports import Clock
@@ -51,6 +56,7 @@ class Workspace:
     keys: keystore.FileKeyStore
     signer: custody.Signer
     clock: Clock
+    signin: FileSignin
 
     def apply(self) -> list[Published]:
         """Publish the drafts that changed."""
@@ -114,6 +120,7 @@ class Workspace:
         """Release files."""
         self.store.close()
         self.keys.close()
+        self.signin.close()
 
 
 def init(folder: Path) -> None:
@@ -170,6 +177,7 @@ def open(folder: Path | str, at: Instant | None = None) -> Workspace:
     store = SqliteStore(settings.record, clock, PROJECTIONS)
     workspace, house, origin = (store.meta(n) for n in ("workspace", "house", "origin"))
     keys = keystore.FileKeyStore(settings.keys, workspace)
+    signin = FileSignin(settings.keys)
     taxonomy = tomllib.loads((files("troth") / "data/taxonomy.toml").read_text("utf-8"))
     vault = Vault(Keyring(workspace, keys, randomness), randomness, taxonomy["fields"])
     journal = FileJournal(settings.witness / "restrictions", keys.secret("journal"))
@@ -181,13 +189,17 @@ def open(folder: Path | str, at: Instant | None = None) -> Workspace:
         scribe=Scribe(vault, randomness, PersonId(house)),
         journal=journal,
         policy=RolePolicy(
-            taxonomy["role"], settings.staff, lambda purpose: _kind_of(desk, purpose)
+            taxonomy["role"],
+            settings.staff,
+            lambda purpose: _kind_of(desk, purpose),
+            known_staff(settings, signin, keys),
         ),
         randomness=randomness,
+        grouping=partial(_grouping, settings.reach),
     )
     sizes = FileSignedSize(settings.witness / "signed")
     signer = custody.Signer(origin.decode(), keys.secret("log"), sizes)
-    opened = Workspace(settings, desk, store, keys, signer, clock)
+    opened = Workspace(settings, desk, store, keys, signer, clock, signin)
     try:
         _guard(opened)
         custody.found(desk)
@@ -265,6 +277,9 @@ def erasure(opened: Workspace, due: Sequence[following.Due]) -> None:
 
 Follow = Callable[[Workspace, Sequence[following.Due]], None]
 FOLLOWERS: Mapping[str, tuple[Follow, ...]] = {
+    "message.bounced": (bounces,),
+    "message.complained": (complaints,),
+    "message.replied": (answers,),
     **{f"consent.{status}": (journal,) for status in sorted(DENYING)},
     "processing.restricted": (journal,),
     "suppression.added": (journal,),
@@ -334,3 +349,13 @@ def _generations(settings: Settings) -> list[str]:
         return []
     kept = sorted(each.name for each in settings.reach.iterdir() if each.name.isdigit())
     return [f"audience generation {name}, until the next rebuild deletes it" for name in kept]
+
+
+def _grouping(folder: Path) -> Grouping | None:
+    """Open the shapes of the newest audience generation, None where there are none."""
+    try:
+        from troth.adapters.reach import Groups, Reach
+
+        return Groups(Reach.open(folder))
+    except (ImportError, NotFound, Unavailable):
+        return None

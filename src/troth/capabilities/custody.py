@@ -252,7 +252,7 @@ def _lines(
 # Keeping no longer than a purpose needs it
 
 PENDING = "custody.retention"
-BEHAVIOUR = ("purchases", "purchases.sensitive")
+BEHAVIOUR = ("purchases", "purchases.sensitive", "views")
 PAGE = 250
 
 

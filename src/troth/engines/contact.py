@@ -28,6 +28,8 @@ _PLAIN = re.compile(
     r"[a-z0-9_+-]{1,30}(?:\.[a-z0-9_+-]{1,30})?"
     r"@(?:[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?\.){1,3}[a-z]{2,20}"
 )
+_TOKEN = re.compile(r"[!-~]{1,512}")
+_LINES, _LINE = 6, 80
 _RESERVED = (".arpa", ".invalid", ".local", ".localhost", ".onion")
 _TELEPHONE = re.compile(r"(?:tel:)?[\d\s()+./\-\u2010-\u2015]{3,40}")
 _BY_TELEPHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.CALL})
@@ -39,18 +41,23 @@ def normalise(channel: str, text: str, region: str = "") -> str:
     Costs about 2 µs for a plain ASCII e-mail address, 30 µs for any other and for a number.
 
     Args:
-        channel: `email`, or `sms`, `whatsapp`, `call` for a telephone number.
+        channel: `email`; `sms`, `whatsapp`, `call` for a telephone number; `push` for an app's
+            token; `post` for the lines of a postal address.
         text: The address as written; never repeated in an error.
         region: ISO 3166 code a number without `+` is read in (`ZA`, `US-CA`); "" none.
 
     Raises:
-        InvalidInput: Not an address of that channel, or the channel has no short addresses.
+        InvalidInput: Not an address of that channel, or there is no such channel.
     """
     if channel == Channel.EMAIL:
         return _email(text)
     if channel in _BY_TELEPHONE:
         return _telephone(text, region)
-    raise InvalidInput("addresses of this channel have no single spelling", "use email or sms")
+    if channel == Channel.PUSH:
+        return _token(text)
+    if channel == Channel.POST:
+        return _postal(text)
+    raise InvalidInput("there is no such channel", "use email, sms, push or post")
 
 
 def digest_for_registry(scheme: str, normalised: str) -> bytes:
@@ -112,6 +119,25 @@ def _telephone(text: str, region: str) -> str:
     if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise _no_telephone()
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _token(text: str) -> str:
+    """An app's token is opaque: nothing of it is folded but the space around it."""
+    token = text.strip()
+    if not _TOKEN.fullmatch(token):
+        raise InvalidInput("this is no token of an app", "use 1 to 512 printable ASCII signs")
+    return token
+
+
+def _postal(text: str) -> str:
+    """Lines in NFC, each trimmed with single spaces; case and order are the writer's."""
+    composed = unicodedata.normalize("NFC", text)
+    lines = [" ".join(line.split()) for line in composed.splitlines()]
+    lines = [line for line in lines if line]
+    marks = any(unicodedata.category(sign) in {"Cc", "Cf"} for line in lines for sign in line)
+    if not 0 < len(lines) <= _LINES or max(map(len, lines)) > _LINE or marks:
+        raise InvalidInput("this is no postal address", "write 1 to 6 lines of up to 80 signs")
+    return "\n".join(lines)
 
 
 def _no_telephone() -> InvalidInput:

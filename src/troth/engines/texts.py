@@ -7,8 +7,8 @@ text. GSM 7-bit lengths: 3GPP TS 23.038.
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from troth.errors import InvalidInput
@@ -31,6 +31,7 @@ LIMITS: Final[Mapping[Channel, int]] = {
     Channel.POST: 8_000,
 }
 """Most characters of a filled text, per channel; an SMS of three parts."""
+SMS_PARTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,17 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text as published; `bodies` by channel."""
+    """A text as published.
+
+    Attributes:
+        bodies: By channel.
+        carries: Obligation → the words of the text that meet it, where no check here knows it.
+    """
 
     name: str
     bodies: Mapping[Channel, str]
     slots: Mapping[str, Slot]
+    carries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def categories(self) -> frozenset[str]:
@@ -73,6 +80,7 @@ def parse_text(raw: str) -> Text:
         name = str(values["name"])
         slots = {key: _slot(key, row) for key, row in values.get("slots", {}).items()}
         bodies = {Channel(key): nfc(str(body)).strip() for key, body in values["bodies"].items()}
+        carries = {str(key): nfc(str(said)) for key, said in values.get("carries", {}).items()}
     except (tomllib.TOMLDecodeError, KeyError, ValueError, TypeError, AttributeError):
         raise InvalidInput(
             "a text does not read", "it needs name, [bodies] by channel and [slots.NAME]"
@@ -86,7 +94,7 @@ def parse_text(raw: str) -> Text:
         )
     for channel, body in bodies.items():
         _require_body(name, channel, body, slots)
-    return Text(name, bodies, slots)
+    return Text(name, bodies, slots, carries)
 
 
 def _slot(key: str, row: Mapping[str, Any]) -> Slot:
@@ -128,6 +136,8 @@ def fill(text: Text, channel: Channel, values: Mapping[str, str]) -> str:
     filled = _SLOT.sub(shown, body)
     if len(filled) > LIMITS[channel]:
         raise InvalidInput(f"a filled text is longer than {LIMITS[channel]} characters")
+    if channel is Channel.SMS and sms_parts(filled) > SMS_PARTS:
+        raise InvalidInput(f"a filled text takes more than {SMS_PARTS} SMS", "write less")
     return filled
 
 
@@ -145,17 +155,58 @@ def sms_parts(text: str) -> int:
     return 1 if length <= single else -(-length // joined)
 
 
-def lacking(filled: str, channel: Channel, sender: str, stop_words: frozenset[str]) -> list[str]:
-    """Name what a filled marketing text must carry and does not: sender and a way to stop.
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who writes, as a text must say it.
 
-    On a call both are spoken: the script must hold them too.
+    Attributes:
+        postal: Postal address; stop_words: words of which one must tell how to stop, lower case.
     """
-    folded = filled.casefold()
-    out = []
-    if sender.casefold() not in folded:
-        out.append("sender_identity")
-    if not any(word in folded for word in stop_words):
-        out.append("stop_instruction")
-    if channel is Channel.SMS and sms_parts(filled) > 3:  # noqa: PLR2004 - as LIMITS says
-        out.append("three_parts_at_most")
-    return out
+
+    name: str
+    postal: str
+    stop_words: Collection[str]
+
+
+_NAMED = frozenset({"sender_identity", "sender_name", "on_behalf_name"})
+_STOPS = frozenset({"stop_contact", "free_objection", "opt_out", "opt_out_in_one_step"})
+_POSTAL = frozenset({"postal_address", "sender_address"})
+_REACHED = re.compile(r"sender_contact|contact_valid_[0-9]+_days")
+_WORKS = re.compile(r"opt_out_works_[0-9]+_days")
+_CONTACT = re.compile(r"[\w.+-]+@[\w-]+\.\w|https://\w|\+?[0-9][0-9 ()-]{6,}[0-9]")
+ELSEWHERE: Final = frozenset({"source_of_address_on_request", "no_open_pixel", "no_box_ticked"})
+"""Obligations met in an answer on request, or that no plain text can break."""
+ALWAYS: Final = frozenset({"sender_identity", "stop_contact"})
+"""What every marketing text carries, whatever the law of the place asks."""
+
+
+def lacking(text: Text, filled: str, obligations: Collection[str], sender: Sender) -> list[str]:
+    """Name what a filled marketing text must carry and does not; an unknown obligation is lacking.
+
+    On a call sender and way out are spoken: the script must hold them too.
+    """
+    wanted = sorted({*obligations, *ALWAYS} - ELSEWHERE)
+    return [name for name in wanted if not _met(name, text, filled, sender)]
+
+
+def _met(name: str, text: Text, filled: str, sender: Sender) -> bool:
+    if name in _NAMED:
+        return bool(sender.name) and sender.name.casefold() in filled.casefold()
+    if name in _STOPS or _WORKS.fullmatch(name):
+        return tells_how_to_stop(filled, sender.stop_words)
+    if name in _POSTAL:
+        return bool(sender.postal) and sender.postal in filled
+    if _REACHED.fullmatch(name):
+        return bool(_CONTACT.search(filled))
+    said = text.carries.get(name, "")
+    return bool(said) and said in filled
+
+
+def tells_how_to_stop(filled: str, stop_words: Collection[str]) -> bool:
+    """Tell whether one of these words stands in a text as a word of its own.
+
+    >>> tells_how_to_stop("Reply STOP", ["stop"]), tells_how_to_stop("a stopwatch", ["stop"])
+    (True, False)
+    """
+    folded = " ".join(filled.casefold().split())
+    return any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", folded) for word in stop_words)

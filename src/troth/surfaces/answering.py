@@ -85,7 +85,7 @@ def summary(answer: Answering) -> list[str]:
     seen = "once: for this answer" if looked == 1 else f"{looked:,} times, this answer included"
     said = f"{lines:,} entries are recorded about this person"
     return [
-        f"{said}; the oldest is of {_day(oldest, answer.zone)}.",
+        f"{said}; the oldest is of {day(oldest, answer.zone)}.",
         (
             f"{handed:,} {_noun(handed, 'message was', 'messages were')} handed over, "
             f"{kinds['message.withheld']:,} held back at the last moment; "
@@ -118,7 +118,7 @@ def standing(answer: Answering) -> list[tuple[str, str]]:
         newest = max(acts, key=lambda act: (act.at, act.recorded, act.n))
         way = words.CHANNELS.get(channel, "by every channel")
         said = timeline.STATES.get(newest.status, newest.status)
-        since = _day(newest.at, answer.zone)
+        since = day(newest.at, answer.zone)
         out.append((f"{timeline.titled(answer.house, purpose)}, {way}", f"{said}, {since}"))
     for channel, blocks in answer.dossier.blocks.items():
         out += [(f"The address {words.CHANNELS[channel]}", _blocked(b, answer)) for b in blocks]
@@ -128,10 +128,11 @@ def standing(answer: Answering) -> list[tuple[str, str]]:
 def _blocked(block: Block, answer: Answering) -> str:
     what = timeline.titled(answer.house, block.value) if block.scope == "purpose" else "everything"
     said = f"not written to about {what}: {block.reason.replace('_', ' ')}"
-    return f"{said}, since {_day(block.since, answer.zone)}" if block.since else said
+    return f"{said}, since {day(block.since, answer.zone)}" if block.since else said
 
 
-def _day(at: Instant, zone: str) -> str:
+def day(at: Instant, zone: str) -> str:
+    """Write an instant's date in a zone."""
     local = moment(at).astimezone(ZoneInfo(zone))
     return f"{local.day} {local:%B %Y}"
 
@@ -143,15 +144,15 @@ def _minute(at: Instant, zone: str) -> str:
 
 def days(answer: Answering) -> Iterator[tuple[str, list[Line]]]:
     """Yield the time-line by day of recording, oldest first."""
-    for day, lines in groupby(answer.lines, lambda line: _day(line.entry.event.at, answer.zone)):
-        yield day, list(lines)
+    for date, lines in groupby(answer.lines, lambda line: day(line.entry.event.at, answer.zone)):
+        yield date, list(lines)
 
 
 def particulars(line: Line, answer: Answering) -> list[tuple[str, str]]:
     """Return a line's pairs of label and text, with lateness and place in the ledger."""
     out = list(line.told.particulars)
     if line.late:
-        happened = _day(line.entry.happened, answer.zone)
+        happened = day(line.entry.happened, answer.zone)
         out.append(("Happened", f"{happened}, {line.late} days before it was recorded"))
     proved = "verified" if line.entry.receipt else "not signed yet"
     out.append(("Ledger", f"entry {line.entry.seq:,}, {proved}"))

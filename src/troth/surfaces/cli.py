@@ -214,6 +214,30 @@ def import_(call: "Call", kind: str, file: str, **options: str) -> Answer:
     return intake.take(call, kind, Path(file), intake.Options(**options))
 
 
+@root.group("list")
+def list_() -> None:
+    """An existing list, before any set-up."""
+
+
+@list_.command("check")
+@click.argument("file", metavar="FILE")
+@click.option("--country", default="", metavar="CODE", help="Of rows that name none, such as ZA.")
+@click.option("--sender-country", default="", metavar="CODE", help="Where the sender sits.")
+@click.option("--zone", default="", help="Zone of times that name none [UTC].")
+@click.option("--map", multiple=True, metavar="HEADING=FIELD", help="What a column means; repeat.")
+@click.option("--registry", default="", metavar="FILE", help="The opt-out registry, to apply it.")
+@click.option("--out", default="", metavar="DIR", help="Write one file a group into DIR.")
+@_everywhere
+def list_check(call: "Call", file: str, **options: Any) -> Answer:  # noqa: ANN401
+    """Say who of a mail tool's export may be mailed, asked once, or not, and why.
+
+    Needs no workspace, records nothing and keeps nothing.
+    """
+    from troth.surfaces.commands import listcheck
+
+    return listcheck.check(call, Path(file), listcheck.Options(**options))
+
+
 # People
 
 
@@ -376,9 +400,48 @@ def audience() -> None:
 @_everywhere
 def audience_preview(call: "Call", name: str) -> Answer:
     """Say how many would be reached, and how many not, and why; nobody is named."""
-    from troth.surfaces.commands import campaign as campaigns
+    from troth.surfaces.commands import audience as audiences
 
-    return campaigns.preview(call, campaigns.Plan(name))
+    return audiences.preview(call, name)
+
+
+@audience.command("list")
+@_everywhere
+def audience_list(call: "Call") -> Answer:
+    """List the published audiences."""
+    from troth.surfaces.commands import audience as audiences
+
+    return audiences.listed(call)
+
+
+@audience.command("show")
+@click.argument("name")
+@_everywhere
+def audience_show(call: "Call", name: str) -> Answer:
+    """Show an audience in words, what it reads, its text and its versions."""
+    from troth.surfaces.commands import audience as audiences
+
+    return audiences.show(call, name)
+
+
+@audience.command("count")
+@click.argument("name")
+@_everywhere
+def audience_count(call: "Call", name: str) -> Answer:
+    """Say how many are in it, may be reached, and what keeps the others out."""
+    from troth.surfaces.commands import audience as audiences
+
+    return audiences.count(call, name)
+
+
+@audience.command("fairness")
+@click.argument("name")
+@_everywhere
+def audience_fairness(call: "Call", name: str) -> Answer:
+    """Say what an audience may stand for and whom it can never hold."""
+    from troth.surfaces.commands import audience as audiences
+
+    return audiences.fairness(call, name)
 
 
 @audience.command("rebuild")
@@ -420,13 +483,14 @@ def campaign_check(call: "Call", name: str, template: str, audience: str) -> Ans
 @_planned
 @click.option("--level", type=click.IntRange(1, 5), default=1, show_default=True)
 @click.option("--out", default="", metavar="FILE", help="Where [NAME-levelK.eml].")
+@click.option("--to", default="", metavar="ADDRESS", help="Send it to yourself instead.")
 def campaign_test(  # noqa: PLR0913 - one parameter per option
-    call: "Call", name: str, template: str, audience: str, level: int, out: str
+    call: "Call", name: str, template: str, audience: str, level: int, out: str, to: str
 ) -> Answer:
     """Write the message as a level shows it, with sample words; nobody's data is opened."""
     from troth.surfaces.commands import campaign as campaigns
 
-    return campaigns.test(call, campaigns.Plan(name, template, audience), level, out)
+    return campaigns.test(call, campaigns.Plan(name, template, audience), level, out, to)
 
 
 @campaign.command("send")
@@ -449,9 +513,259 @@ def campaign_send(  # noqa: PLR0913 - one parameter per option
 @_everywhere
 def campaign_status(call: "Call", name: str) -> Answer:
     """Say how far a campaign has come."""
-    from troth.surfaces.commands import campaign as campaigns
+    from troth.surfaces.commands import planning
 
-    return campaigns.status(call, campaigns.Plan(name))
+    return planning.status(call, name)
+
+
+@campaign.command("plan")
+@_everywhere
+@_planned
+@click.option("--start", default="", metavar="TIME", help="Send from this moment on.")
+@click.option("--local-time", default="", metavar="TIME", help="Send at each reader's own time.")
+@click.option("--window", type=click.IntRange(0, 720), default=0, metavar="HOURS", help="[48]")
+@click.option("--holdout", type=click.IntRange(0, 50), default=0, metavar="PERCENT")
+@click.option("--note", default="", help="What you say about how often people hear from you.")
+def campaign_plan(call: "Call", name: str, window: int, holdout: int, **told: str) -> Answer:
+    """Write a campaign's plan, or change it; a change makes an approval void."""
+    from troth import app
+    from troth.surfaces.commands import planning
+
+    when = planning.read_when(told["start"], told["local_time"], window)
+    parts = (told["audience"] or name, told["template"] or name, when)
+    return planning.plan(call, app.Asked(name, *parts, holdout, told["note"]))
+
+
+@campaign.command("submit")
+@click.argument("name")
+@_everywhere
+def campaign_submit(call: "Call", name: str) -> Answer:
+    """Count whom it would reach and ask a second person to approve exactly that."""
+    from troth.surfaces.commands import planning
+
+    return planning.submit(call, name)
+
+
+@campaign.command("approve")
+@click.argument("name")
+@_everywhere
+def campaign_approve(call: "Call", name: str) -> Answer:
+    """Approve what was submitted (--as somebody who did not write it)."""
+    from troth.surfaces.commands import planning
+
+    return planning.approve(call, name)
+
+
+@campaign.command("return")
+@click.argument("name")
+@click.option("--reason", required=True, help="What its writers should change.")
+@_everywhere
+def campaign_return(call: "Call", name: str, reason: str) -> Answer:
+    """Give a campaign back to its writers; an approval ends."""
+    from troth.surfaces.commands import planning
+
+    return planning.give_back(call, name, reason)
+
+
+@campaign.command("schedule")
+@click.argument("name")
+@_everywhere
+def campaign_schedule(call: "Call", name: str) -> Answer:
+    """Put an approved campaign on the calendar; the worker starts it."""
+    from troth.surfaces.commands import planning
+
+    return planning.schedule(call, name)
+
+
+@campaign.command("pause")
+@click.argument("name")
+@_everywhere
+def campaign_pause(call: "Call", name: str) -> Answer:
+    """Hold a campaign at once."""
+    from troth.surfaces.commands import planning
+
+    return planning.pause(call, name)
+
+
+@campaign.command("resume")
+@click.argument("name")
+@_everywhere
+def campaign_resume(call: "Call", name: str) -> Answer:
+    """Let a paused campaign go on; nobody is mailed twice."""
+    from troth.surfaces.commands import planning
+
+    return planning.resume(call, name)
+
+
+@campaign.command("stop")
+@click.argument("name")
+@_everywhere
+def campaign_stop(call: "Call", name: str) -> Answer:
+    """Stop a campaign for good; what has not left never leaves."""
+    from troth.surfaces.commands import planning
+
+    return planning.stop(call, name)
+
+
+@campaign.command("list")
+@_everywhere
+def campaign_list(call: "Call") -> Answer:
+    """List the campaigns and where each stands."""
+    from troth.surfaces.commands import planning
+
+    return planning.listing(call)
+
+
+# Staff
+
+
+@root.group()
+def staff() -> None:
+    """Accounts of the staff listed in troth.toml: who may come into the console.
+
+    WHO is ROLE:ID, such as it:gareth@marula.example.
+    """
+
+
+_address = click.option(
+    "--address", default="", metavar="URL", help="Where the console is reached."
+)
+
+
+@staff.command("list")
+@_everywhere
+def staff_list(call: "Call") -> Answer:
+    """List the staff with the state of their accounts."""
+    from troth.surfaces.commands import staff as people
+
+    return people.listed(call)
+
+
+@staff.command("invite")
+@click.argument("whom", metavar="WHO")
+@_address
+@_everywhere
+def staff_invite(call: "Call", whom: str, address: str) -> Answer:
+    """Open an account and print the link by which its owner chooses how to sign in."""
+    from troth.surfaces.commands import staff as people
+
+    return people.invite(call, whom, address)
+
+
+@staff.command("reset")
+@click.argument("whom", metavar="WHO")
+@_address
+@_everywhere
+def staff_reset(call: "Call", whom: str, address: str) -> Answer:
+    """Delete every way an account signs in, and print a new link."""
+    from troth.surfaces.commands import staff as people
+
+    return people.reset(call, whom, address)
+
+
+@staff.command("suspend")
+@click.argument("whom", metavar="WHO")
+@_everywhere
+def staff_suspend(call: "Call", whom: str) -> Answer:
+    """Stop an account at once, with every session of it."""
+    from troth.surfaces.commands import staff as people
+
+    return people.suspend(call, whom)
+
+
+@staff.command("restore")
+@click.argument("whom", metavar="WHO")
+@_everywhere
+def staff_restore(call: "Call", whom: str) -> Answer:
+    """Open a suspended account again."""
+    from troth.surfaces.commands import staff as people
+
+    return people.restore(call, whom)
+
+
+@root.group()
+def key() -> None:
+    """API keys: programs that ask the gate."""
+
+
+@key.command("make")
+@click.argument("name")
+@click.option("--role", required=True, help="As whom it asks.")
+@click.option("--days", type=click.IntRange(1, 366), default=None, help="How long it lasts [90].")
+@click.option(
+    "--action",
+    "actions",
+    multiple=True,
+    type=click.Choice(["send", "personalise", "profile", "read", "share", "export"]),
+    help="What it may ask about; repeat for several [send, personalise].",
+)
+@_everywhere
+def key_make(
+    call: "Call", name: str, role: str, days: int | None, actions: tuple[str, ...]
+) -> Answer:
+    """Make a key for a program and print it, once."""
+    from troth.surfaces.commands import staff as people
+
+    return people.make_key(call, name, role, days or 0, actions)
+
+
+@key.command("list")
+@_everywhere
+def key_list(call: "Call") -> Answer:
+    """List the keys, never themselves."""
+    from troth.surfaces.commands import staff as people
+
+    return people.list_keys(call)
+
+
+@key.command("end")
+@click.argument("name")
+@_everywhere
+def key_end(call: "Call", name: str) -> Answer:
+    """End a key at once."""
+    from troth.surfaces.commands import staff as people
+
+    return people.end_key(call, name)
+
+
+# Messages
+
+
+@root.group()
+def template() -> None:
+    """Message templates: templates/NAME.toml."""
+
+
+@template.command("list")
+@_everywhere
+def template_list(call: "Call") -> Answer:
+    """Name the starters to begin from, and the templates here."""
+    from troth.surfaces.commands import template as templates
+
+    return templates.listed(call)
+
+
+@template.command("new")
+@click.argument("name")
+@click.option("--from", "starter", required=True, metavar="STARTER", help="What to begin from.")
+@click.option("--purpose", default="", help="What it is written for, if not the obvious one.")
+@_everywhere
+def template_new(call: "Call", name: str, starter: str, purpose: str) -> Answer:
+    """Write templates/NAME.toml from a starter, filled with the brand's own facts."""
+    from troth.surfaces.commands import template as templates
+
+    return templates.new(call, name, starter, purpose)
+
+
+@template.command("check")
+@click.argument("name")
+@click.option("--live", is_flag=True, help="Also ask each linked page whether it is there.")
+@_everywhere
+def template_check(call: "Call", name: str, *, live: bool) -> Answer:
+    """Name everything to put right in a template, with its place and what to do."""
+    from troth.surfaces.commands import template as templates
+
+    return templates.check(call, name, live=live)
 
 
 # Evidence
@@ -506,6 +820,17 @@ def complaint(call: "Call", address: str, case: str, out: str) -> Answer:
     return complaints.answer(call, address, case, Path(out))
 
 
+@root.command()
+@click.option("--month", required=True, metavar="YYYY-MM", help="Which month.")
+@click.option("--pdf", default="", metavar="FILE", help="Write it as a PDF too.")
+@_everywhere
+def report(call: "Call", month: str, pdf: str) -> Answer:
+    """Tell a month: campaigns, answers, refused attempts, who did what, who answers for it."""
+    from troth.surfaces.commands import report as reports
+
+    return reports.report(call, month, pdf)
+
+
 # Running
 
 
@@ -523,12 +848,26 @@ def demo(call: "Call", folder: str, port: int, *, no_serve: bool) -> Answer:
 
 @root.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8400, show_default=True)
+@click.option("--no-worker", is_flag=True, help="Only the pages; run troth worker elsewhere.")
 @_everywhere
-def serve(call: "Call", port: int) -> Answer:
-    """Show the pages of a workspace on this machine."""
+def serve(call: "Call", port: int, *, no_worker: bool) -> Answer:
+    """Show the pages of a workspace on this machine, and send what is due."""
     from troth.surfaces.commands import running
 
-    return running.serve(call, port)
+    return running.serve(call, port, "none" if no_worker else "beside")
+
+
+@root.command()
+@click.option("--relay", default="", metavar="HOST:PORT", help="Instead of the workspace's relay.")
+@click.option("--once", is_flag=True, help="Do one round and leave.")
+@click.option("--parent", type=click.IntRange(0), default=0, help="Leave with this process.")
+@_everywhere
+def worker(call: "Call", relay: str, parent: int, *, once: bool) -> Answer:
+    """Start campaigns that are due and hand their messages over, until interrupted."""
+    from troth.surfaces.commands import worker as workers
+    from troth.surfaces.commands.campaign import read_relay
+
+    return workers.work(call, read_relay(relay), 1 if once else 0, parent)
 
 
 # The edge

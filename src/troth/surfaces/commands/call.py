@@ -13,23 +13,20 @@ from zoneinfo import ZoneInfo
 
 from troth import app
 from troth.capabilities import people
+from troth.capabilities.access import reading as reading_first
+from troth.capabilities.access.reading import Reading
 from troth.errors import InvalidInput, NotFound
-from troth.kernel import events, gate
 from troth.ports import View
 from troth.surfaces.commands.answer import Answer
 from troth.surfaces.words import catalogue
 from troth.terms import (
-    Action,
     Actor,
     Channel,
-    Claim,
     Instant,
     PersonId,
-    PurposeKind,
     Reason,
     Refusal,
     Role,
-    UseRequest,
     instant,
     moment,
 )
@@ -198,52 +195,6 @@ def refused(refusal: Refusal, head: str) -> Answer:
     return Answer(data, [head, *reasons_said(refusal)], 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One opening of one person's data: what for, what of it, under which case."""
-
-    person: PersonId
-    actor: Actor
-    fields: tuple[str, ...]
-    reason: str = ""
-    action: Action = Action.READ
-
-
 def book_reading(ws: app.Workspace, reading: Reading) -> Refusal | None:
     """Ask the gate for a reading and record it, or its refusal, before anything is opened."""
-    desk, person = ws.desk, reading.person
-    with desk.store.look() as view:
-        house = desk.house(view)
-        named = sorted(p.name for p in house.purposes.values() if p.kind is PurposeKind.SERVICE)
-        purpose = named[0] if named else "service"
-        asked = UseRequest(
-            reading.actor,
-            person,
-            purpose,
-            reading.action,
-            None,
-            frozenset(),
-            view.now,
-            reason=reading.reason,
-        )
-        claim = desk.claim(asked, house)
-        known = view.gather([person], None)
-        facts = desk.facts(view, asked, claim, known[0] if known else None)
-        answer = gate.decide(asked, facts)
-    if not isinstance(answer, Refusal):
-        said = events.DataRead(purpose, reading.fields, reading.reason or None)
-        desk.record(person, [said], reading.actor)
-        return None
-    why = tuple({"code": str(r.code), "rule": r.rule} for r in answer.reasons)
-    if isinstance(claim, Claim):
-        no = events.UseRefused(
-            purpose,
-            reading.action,
-            why,
-            house.ruleset.digest,
-            gate.inputs_digest(asked, facts),
-        )
-        desk.record(person, [no], reading.actor)
-    else:
-        desk.record_house(events.HouseRefused(purpose, reading.action, why), reading.actor)
-    return answer
+    return reading_first.book_reading(ws.desk, reading)

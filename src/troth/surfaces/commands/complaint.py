@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from troth.capabilities.access.reading import Reading
 from troth.errors import InvalidInput
 from troth.surfaces import answering
 from troth.surfaces.commands.answer import Answer
-from troth.surfaces.commands.call import Call, Reading, book_reading, find, refused
+from troth.surfaces.commands.call import Call, book_reading, find, refused
 from troth.surfaces.commands.rights import write_file
 from troth.terms import Action
 

@@ -9,13 +9,13 @@ import msgspec
 
 from troth import app
 from troth.capabilities import preferences, rights
+from troth.capabilities.access.reading import Reading
 from troth.kernel import consent, events, fold
 from troth.kernel.facts import House
 from troth.kernel.scribe import Recorded
 from troth.surfaces.commands.answer import Answer, columns
 from troth.surfaces.commands.call import (
     Call,
-    Reading,
     book_reading,
     find,
     read_instant,

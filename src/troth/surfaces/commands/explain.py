@@ -26,6 +26,7 @@ from troth.terms import (
 _BASIS = {
     "consent": "they agreed to it",
     "customer_exception": "they bought from us and could say no, then and since",
+    "implied_consent": "they dealt with us lately, which the law takes as agreement for a time",
     "ask_once": "they may be asked once",
     "": "this purpose needs no agreement",
 }

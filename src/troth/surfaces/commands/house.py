@@ -8,7 +8,8 @@ from troth.capabilities import custody, preferences
 from troth.engines import mail
 from troth.errors import Conflict, Fault, InvalidInput, NotFound, Unavailable
 from troth.kernel import audience
-from troth.kernel.house import parse_toml, read_house, read_purpose
+from troth.kernel.house import parse_toml, read_house, read_purpose, read_ruleset
+from troth.kernel.rules import Rule
 from troth.surfaces.commands.answer import Answer
 from troth.surfaces.commands.call import LOCAL, Call, plain_name, read_instant, when
 from troth.surfaces.demo.material import write_drafts
@@ -38,8 +39,17 @@ def init(call: Call, folder: Path, source: str | None) -> Answer:
             f"A workspace for {read.title} lies in {folder}.",
             "Back up keys/ apart from data/: without keys nothing can be read.",
             f"Next: troth check -w {folder}, then troth apply -w {folder}",
+            _first(read.staff, folder),
         ],
     )
+
+
+def _first(staff: Mapping[str, Sequence[str]], folder: Path) -> str:
+    """Say how the first colleague gets an account: somebody of IT, else the officer, else any."""
+    for role in (Role.IT, Role.OFFICER, *staff):
+        for name in staff.get(role, ()):
+            return f"Then the first account: troth staff invite {role}:{name} -w {folder}"
+    return "Then list your staff under [roles] in troth.toml, and: troth staff invite ROLE:ID"
 
 
 def _write_demo(folder: Path, at: Instant) -> None:
@@ -70,9 +80,26 @@ def check(call: Call) -> Answer:
         )
         return Answer(data, lines, 2)
     lines.append(f"{len(drafts)} drafts read.")
+    overdue = _overdue(call, drafts)
+    data["overdue_reviews"] = [rule.id for rule in overdue]
+    if overdue:
+        named = ", ".join(rule.id for rule in overdue[:_SHOWN])
+        more = f" and {len(overdue) - _SHOWN} more" if len(overdue) > _SHOWN else ""
+        lines.append(f"Past their review, still applied: {named}{more}. Ask counsel, then renew.")
     lines += [f"  changed: {name}" for name in changed]
     lines.append("Next: troth apply" if changed else "Everything is published as it stands.")
     return Answer(data, lines)
+
+
+_SHOWN = 8
+"""How many rules past their review a line names."""
+
+
+def _overdue(call: Call, drafts: Mapping[str, bytes]) -> Sequence[Rule]:
+    """Return the rules whose review is overdue at the moment the command stands at."""
+    read = [Published(n, 0, Instant(0), "", raw) for n, raw in drafts.items()]
+    at = call.standing() or Instant(app.real_seconds() * SECOND)
+    return read_ruleset(read).overdue_reviews(at)
 
 
 def _every_fault(
@@ -95,13 +122,21 @@ def _faults(drafts: Mapping[str, bytes]) -> Iterator[tuple[str, Fault]]:
             if kind == "purpose":
                 _check_purpose(title, raw, drafts)
             elif kind == "template":
-                mail.parse_template(raw.decode())
+                _check_template(raw.decode(), drafts)
             elif kind == "house":
                 parse_toml("troth.toml", raw)
         except UnicodeDecodeError:
             yield name, InvalidInput("this file is not UTF-8", "save it as UTF-8")
         except Fault as fault:
             yield name, fault
+
+
+def _check_template(source: str, drafts: Mapping[str, bytes]) -> None:
+    mail.parse_template(source)
+    found = app.check_template(drafts, source)
+    if not mail.publishable(found):
+        worst = next(each for each in found if each.weight == "bad")
+        raise InvalidInput(worst.say, worst.remedy)
 
 
 def _check_purpose(name: str, raw: bytes, drafts: Mapping[str, bytes]) -> None:

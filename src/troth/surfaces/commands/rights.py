@@ -6,10 +6,11 @@ from pathlib import Path
 
 from troth import crypto
 from troth.capabilities import rights
+from troth.capabilities.access.reading import Reading
 from troth.errors import InvalidInput, NotFound, Unavailable
 from troth.kernel import events, proof
 from troth.surfaces.commands.answer import Answer, counted
-from troth.surfaces.commands.call import Call, Reading, book_reading, find, refused, when
+from troth.surfaces.commands.call import Call, book_reading, find, refused, when
 from troth.terms import Action, zulu
 
 ERASED = "the event itself was erased; that there was one still holds"

@@ -1,13 +1,17 @@
 """The demo and the pages."""
 
 import json
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from troth import app
 from troth.surfaces.commands.answer import Answer, counted
 from troth.surfaces.commands.call import DEMO_MARK, Call, read_instant
+from troth.surfaces.commands.worker import Supervisor, worker_line
 from troth.surfaces.demo.run import run_demo
+from troth.surfaces.web.server import listen
 from troth.surfaces.web.server import serve as serve_pages
 from troth.surfaces.words import catalogue
 from troth.terms import moment
@@ -25,17 +29,34 @@ def demo(call: Call, folder: Path, port: int | None) -> Answer:
     return serve(Call(folder, call.at, call.who, call.tell, call.watch), port)
 
 
-def serve(call: Call, port: int) -> Answer:
-    """Show the pages on this machine until stopped; a demo shows its figures and its inbox too.
+def serve(call: Call, port: int, worker: str = "beside") -> Answer:
+    """Show the pages on this machine until stopped, with a worker beside them or `none`.
+
+    A demo shows its figures and its inbox too, and what its worker sends arrives in that inbox.
 
     Raises:
         Unavailable: The port is in use; names another.
     """
     mark, inbox = call.folder / DEMO_MARK, call.folder / "inbox"
     figures = json.loads(mark.read_text("utf-8")) if mark.is_file() else None
-    with call.opened() as ws:
+    with call.opened() as ws, ExitStack() as until:
+        listen(port).close()  # a port in use is said before a worker is started
+        if worker == "beside":
+            _beside(call, ws, inbox if figures else None, until)
         serve_pages(ws, figures, inbox if inbox.is_dir() else None, port)
     return Answer({"served": True}, ["Stopped."])
+
+
+def _beside(call: Call, ws: app.Workspace, inbox: Path | None, until: ExitStack) -> None:
+    """Start the worker, ended with the pages; a demo's relay is its own inbox, never the world."""
+    relay = None
+    if inbox is not None:
+        received = app.demo_inbox(ws, inbox)
+        relay = ("127.0.0.1", received.start())
+        until.callback(received.stop)
+    supervisor = Supervisor(worker_line(call.folder, call.at, relay))
+    supervisor.start()
+    until.callback(supervisor.stop)
 
 
 def _status(figures: dict[str, Any]) -> int:

@@ -129,6 +129,8 @@ def _proof(method: str, about: str) -> str:
         return f"recording:sha256:{digest}"
     if method == "paper":
         return f"scan:sha256:{digest}"
+    if method == "gpc":
+        return f"signal:sha256:{digest}"
     if method == "double_opt_in":
         return f"mail:<{digest[:16]}@marula.example>"
     return f"form:{digest[:16]}"
@@ -273,6 +275,14 @@ def _newsletter(t: Teller) -> Iterator[Act]:
         yield t.act("given", t.draw.whole("letter", 12, 640), purpose="newsletter")
 
 
+def _signal(t: Teller) -> Iterator[Act]:
+    """Some browsers in California say "do not sell or share": an opt-out, under no notice."""
+    if t.who.residence == "US-CA" and t.draw.share("gpc") < told("mix")["share"]["gpc"]:
+        days = t.draw.whole("signal", 3, 300)
+        said = t.act("opted_out", days, purpose="personalise", channels="all", method="gpc")
+        yield replace(said, notice="", given_by="signal")
+
+
 def _cast(t: Teller) -> Iterator[Act]:
     for told_of in t.who.acts:
         act = t.act(
@@ -296,6 +306,7 @@ def acts(who: Customer, now: datetime, seed: int) -> list[Act]:
         done = list(PROFILES[who.profile](teller))
         if who.profile in AGREED:
             done += [*_levels(teller), *_newsletter(teller)]
+        done += _signal(teller)
     return [
         replace(act, idempotency_key=f"demo:{who.external_id}:{place}")
         for place, act in enumerate(done, 1)

@@ -30,7 +30,7 @@ from troth.surfaces.demo.people import Customer, told
 SILENT_DAYS = 90
 REGISTRY_SCHEME = "sha256-lower-trim"
 _REGISTRY_AGE_DAYS = 15
-_DRAFTS = ("troth.toml", "purposes", "notices", "templates", "audiences")
+_DRAFTS = ("troth.toml", "purposes", "notices", "templates", "audiences", "content", "texts")
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "customers": (
@@ -81,7 +81,7 @@ def write_material(folder: Path, *, demo_now: datetime, seed: int = 7) -> Materi
     shop, now = _shop(), demo_now.astimezone(ZONE)
     lines, weeks = shop.load(), whole_weeks(now)
     households = lines.households()
-    everybody = people.customers(households, shop.age_bands(), now, seed)
+    everybody = people.customers(households, shop.age_bands(), now, seed) + people.earlier(seed)
     goods = shop.products(_words(shop), _sensitive(shop))
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / file for name, file in _FILES.items()}

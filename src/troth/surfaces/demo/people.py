@@ -31,7 +31,8 @@ class Customer:
     Attributes:
         household: The published household whose purchases are theirs; 0 none.
         profile: What their consent history looks like, a key of `[profile]`; "cast" for the cast.
-        relation_days: How long ago an inquiry was; 0 for a sale, dated by the first purchase.
+        relation_days: How long ago an inquiry was, or a sale before the published purchases; 0 for
+            a sale dated by the first purchase.
         offered: A free and easy objection was offered when the details were taken.
         acts: The cast's acts as written down.
     """
@@ -93,6 +94,37 @@ def customers(
         one = _customer(household, bands.get(household, ""), now, seed)
         people.append(_share_mailbox(one, people, seed))
     return people + [member for member in members if not member.household]
+
+
+def earlier(seed: int) -> list[Customer]:
+    """Return those who bought in Canada before the published purchases begin."""
+    return [_earlier(number, seed) for number in range(told("mix")["counts"]["earlier_canadians"])]
+
+
+def _earlier(number: int, seed: int) -> Customer:
+    """One who never said a word: every second one bought too long ago."""
+    draw = Draw(seed, f"earlier {number}")
+    names, homes = told("names"), told("names")["residence"]
+    home = draw.weigh("residence", {k: v for k, v in homes.items() if k.startswith("CA-")})
+    region = draw.weigh("region", names["region"][home])
+    given, family = (draw.pick(part, names[part][region]) for part in ("given", "family"))
+    low, high = told("mix")["earlier"]["lapsed" if number % 2 else "fresh"]
+    return Customer(
+        external_id=f"ca-{number:04d}",
+        household=0,
+        email=address(draw, given, family, 8000 + number),
+        given_name=given,
+        family_name=family,
+        residence=home,
+        zone=names["zone"][home],
+        language=draw.weigh("language", names["language"][region]),
+        relation_kind="sale",
+        relation_days=draw.whole("bought", low, high),
+        details_from_sale=True,
+        offered=True,
+        source=names["source"]["list"]["label"],
+        profile="soft",
+    )
 
 
 def _member(told_of: Mapping[str, Any], now: datetime) -> Customer:

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,22 +13,25 @@ from typing import Any
 
 from troth import app
 from troth.capabilities import custody, insight, outreach, preferences, rights
+from troth.capabilities.outreach import plans, steps, waves
 from troth.errors import Conflict, EvidenceBroken
-from troth.kernel import audience, events, gate, proof
+from troth.kernel import events, gate, proof
 from troth.kernel.calendars import parse_calendar
 from troth.kernel.events import canonical
 from troth.ports import LocalInbox, PathLike
 from troth.surfaces.demo import clock
 from troth.surfaces.demo.material import Material, write_material
 from troth.surfaces.demo.recount import recount
-from troth.terms import Actor, Channel, ConsentStatus, PersonId, Role, instant
+from troth.terms import Actor, Channel, ConsentStatus, PersonId, Refusal, Role, instant
 
 PROVENANCE = (
     "published household purchases; the package's README calls them simulated and gives 801"
     " households, the data holds 2,469. Identities, addresses and consents are generated."
 )
 MARKETER = Actor(Role.MARKETER, "lindiwe@marula.example")
+SECOND = Actor(Role.OFFICER, "nokuthula@marula.example")
 SYSTEM = Actor(Role.SYSTEM, "demo")
+CAMPAIGN = "winback-1"
 CHANGES_OF_MIND = 5
 WITNESS = "cast-adult"
 MARK = "demo.json"
@@ -120,16 +124,19 @@ def _job(ws: app.Workspace, material: Material, laps: _Laps, now: datetime) -> d
     bought = app.import_file(ws, "events", material.paths["events"], extras)
     laps.begin("build the audience engine's copy")
     app.rebuild_reach(ws, SYSTEM)
-    laps.begin("narrow and preview")
-    wanted, candidates = app.narrow(ws, "winback")
-    campaign = _campaign(ws, audience.digest(wanted))
-    shelf = _shelf(ws, names)
-    preview = outreach.preview(ws.desk, campaign, candidates, MARKETER)
+    laps.begin("narrow, preview, and have a second person approve")
+    _, candidates = app.narrow(ws, "winback")
+    life = _approved(ws)
+    plan, campaign = _planned(ws)
     changed = _change_minds(ws, campaign, candidates)
     laps.begin("decide, render, sign and book")
-    booked = outreach.book(
-        app.renderer(ws, campaign, shelf), candidates, MARKETER, app.real_seconds
-    )
+    shelf = _shelf(ws, names)
+    filler = app.renderer(ws, campaign, shelf)
+    begun = _took(app.start_campaign(ws, CAMPAIGN, MARKETER))
+    waves.queue(ws.desk, plan, begun, candidates, MARKETER)
+    waves.wave(filler, plan, begun, MARKETER, app.real_seconds)
+    with ws.store.look() as view:
+        tally = waves.read_tally(view, CAMPAIGN)
     late = _unsubscribe_booked(ws, campaign, candidates)
     laps.begin("hand over by SMTP")
     inbox = app.local_inbox(material.folder / "inbox")
@@ -137,6 +144,7 @@ def _job(ws: app.Workspace, material: Material, laps: _Laps, now: datetime) -> d
     try:
         handed = app.deliver(ws, campaign, MARKETER, ("127.0.0.1", port))
         again = _send_again(ws, campaign, shelf, candidates, port)
+        app.Sending(ws, ("127.0.0.1", port), MARKETER).advance(CAMPAIGN)
     finally:
         inbox.stop()
     laps.begin("sign, verify and write a receipt")
@@ -147,7 +155,7 @@ def _job(ws: app.Workspace, material: Material, laps: _Laps, now: datetime) -> d
         log = view.log
     found = _inbox_figures(ws, inbox, material.folder, changed + late, now)
     laps.end()
-    refused = booked.refused + handed.withheld
+    refused = Counter(tally.refused) + handed.withheld
     return {
         "demo_time": now.isoformat(),
         "provenance": PROVENANCE,
@@ -158,7 +166,7 @@ def _job(ws: app.Workspace, material: Material, laps: _Laps, now: datetime) -> d
         "consents_without_proof": acts.outcomes["unproven"],
         "events": log.size,
         "candidates": len(candidates),
-        "reachable": preview.reachable,
+        "reachable": life.count,
         "refused_people": sum(refused.values()),
         "refused": {str(k): v for k, v in sorted(refused.items(), key=lambda r: (-r[1], r[0]))},
         "sent": handed.handed,
@@ -184,12 +192,24 @@ def _products(path: Path) -> tuple[dict[str, str], frozenset[str]]:
     return names, frozenset(sensitive)
 
 
-def _campaign(ws: app.Workspace, expression: str) -> outreach.Campaign:
+def _approved(ws: app.Workspace) -> plans.Life:
+    """Plan the campaign as one person and approve it as another, as the console would."""
+    asked = app.Asked(CAMPAIGN, "winback", "winback", note="Once a season.")
+    _took(app.draft_campaign(ws, asked, MARKETER))
+    submitted = _took(app.submit_campaign(ws, CAMPAIGN, MARKETER))
+    return _took(steps.approve(ws.desk, CAMPAIGN, submitted.plan, SECOND))
+
+
+def _took(done: plans.Life | Refusal) -> plans.Life:
+    if isinstance(done, Refusal):
+        raise EvidenceBroken("the demo's staff may not do what the demo shows")
+    return done
+
+
+def _planned(ws: app.Workspace) -> tuple[plans.Plan, outreach.Campaign]:
     with ws.store.look() as view:
-        template = view.published("template:winback")
-    if template is None:
-        raise EvidenceBroken("the demo's template was not published")
-    return outreach.Campaign("winback-1", "offers", expression, template, ws.sender())
+        plan = steps.plan_of(view, CAMPAIGN)
+        return plan, app.campaign_of(ws, view, plan)
 
 
 def _shelf(ws: app.Workspace, names: Mapping[str, str]) -> outreach.Shelf:

@@ -3,31 +3,31 @@
 from typing import Annotated
 
 import msgspec
-from fastapi import FastAPI, Header
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth import crypto
 from troth.errors import InvalidInput
-from troth.surfaces.web.decisions import Answer, Ask, decide
-from troth.surfaces.web.parts import Hub, Problem, body_of, page, problem
-from troth.terms import Action, Actor, Channel, Role
+from troth.kernel.reasons import house_reason
+from troth.surfaces.web.acting import key_actor, keyed
+from troth.surfaces.web.decisions import Answer, Ask, decide, refuse
+from troth.surfaces.web.parts import Hub, body_of, page
+from troth.terms import Action, Actor, ApiKey, Channel, Reason, ReasonCode, Role
 
 BATCH_MAX = 500
 TEXT_MAX = 200
-_KEY_HINT = "send the header Authorization: Bearer KEY"
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
 
 
 class AskedBy(BaseModel):
-    """Who asks: the role and the staff member's id."""
+    """Who asks, where the caller says so: never anybody but whose key it is."""
 
     model_config = ConfigDict(extra="forbid")
     role: Role
-    id: Text
+    id: Text | None = None
 
 
 class Question(BaseModel):
@@ -35,7 +35,7 @@ class Question(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     person: Text = Field(description="your own id of the person, as imported")
-    actor: AskedBy
+    actor: AskedBy | None = Field(default=None, description="left out: whose key it is")
     purpose: Text
     action: Action = Action.SEND
     channel: Channel | None = Channel.EMAIL
@@ -57,9 +57,11 @@ class Decision(BaseModel):
     agreed: bool
     reasons: list[ReasonOut]
     until: str = Field(description="first instant at which a yes is worth nothing; empty on a no")
-    categories: dict[str, str] = Field(description="category → full, hash, year, last4 or null")
+    categories: dict[str, str] = Field(
+        description="category → full, hash, year, last4, initial or null"
+    )
     obligations: list[str] = Field(description="what the message must carry")
-    basis: str = Field(description="consent, customer_exception, ask_once, or empty")
+    basis: str = Field(description="consent, customer_exception, implied_consent, ask_once, or empty")
 
 
 class ProblemOut(BaseModel):
@@ -76,18 +78,18 @@ class Batch(msgspec.Struct, forbid_unknown_fields=True):
 
     people: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_MAX)]],
                       msgspec.Meta(min_length=1, max_length=BATCH_MAX)]  # fmt: skip
-    actor: "Asker"
     purpose: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_MAX)]
     action: Action = Action.SEND
     channel: Channel | None = Channel.EMAIL
     categories: Annotated[list[str], msgspec.Meta(max_length=50)] | None = None
+    actor: "Asker | None" = None
 
 
 class Asker(msgspec.Struct, forbid_unknown_fields=True):
     """Who asks, in a batch."""
 
     role: Role
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_MAX)]
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_MAX)] | None = None
 
 
 _batch = msgspec.json.Decoder(Batch)
@@ -99,35 +101,22 @@ _RESPONSES: dict[int | str, dict[str, object]] = {
 def add_routes(app: FastAPI, hub: Hub) -> None:
     """Add both decisions and the page that explains them."""
 
+    def of_key(request: Request) -> ApiKey:  # before the body is judged
+        return keyed(hub, request)
+
     @app.post("/api/v1/decide", responses=_RESPONSES, summary="Decide for one person")
-    def one(
-        question: Question,
-        request: Request,
-        authorization: Annotated[str, Header(include_in_schema=False)] = "",
-    ) -> Decision:
-        if not allowed(hub, authorization):
-            return _locked(hub, request)  # type: ignore[return-value]
-        chosen = None if question.categories is None else frozenset(question.categories)
-        ask = Ask(
-            _asker(question.actor.role, question.actor.id),
-            question.purpose,
-            question.action,
-            question.channel,
-            chosen,
-            hub.ws.settings.brand,
-        )
-        return Decision.model_validate(told(decide(hub.ws.desk, ask, [question.person])[0]))
+    def one(question: Question, key: Annotated[ApiKey, Depends(of_key)]) -> Decision:
+        return Decision.model_validate(_decided(hub, key, question)[0])
 
     async def batch(request: Request) -> Response:
-        if not allowed(hub, request.headers.get("authorization", "")):
-            return await run_in_threadpool(_locked, hub, request)
+        key = await run_in_threadpool(keyed, hub, request)
         try:
             asked = _batch.decode(await body_of(request))
         except msgspec.ValidationError:
             raise InvalidInput("a field of the batch is missing or malformed", _FIELDS) from None
         except msgspec.DecodeError:
             raise InvalidInput("the batch is not JSON", _FIELDS) from None
-        answers = await run_in_threadpool(_decide_batch, hub, asked)
+        answers = await run_in_threadpool(_decided, hub, key, asked)
         return Response(msgspec.json.encode({"answers": answers}), media_type="application/json")
 
     app.router.add_route("/api/v1/decide/batch", batch, methods=["POST"], include_in_schema=False)
@@ -139,36 +128,48 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             hub,
             "api.html",
             here="api",
-            key=hub.shown_key if hub.report else "",
+            key=hub.shown_key,
+            actor=next(iter(hub.ws.settings.staff.get(Role.MARKETER, ())), ""),
             most=BATCH_MAX,
             port=port,
         )
 
 
-def _asker(role: Role, name: str) -> Actor:
-    """Say who asks: staff listed in troth.toml; what the house does itself is asked in the house.
+_FIELDS = f"people (1 to {BATCH_MAX} ids), actor, purpose, action, channel, categories"
+_RULE = "access.key"
+
+
+def _decided(hub: Hub, key: ApiKey, asked: Question | Batch) -> list[dict[str, object]]:
+    """Decide as the key's own actor; what the key or the caller's own word excludes is refused.
 
     Raises:
-        InvalidInput: The role is the machinery's or a customer's own.
+        InvalidInput: The caller claims a role that is the machinery's or a customer's own.
     """
-    if role in (Role.SYSTEM, Role.PERSON):
-        raise InvalidInput("this role does not ask from outside", "name a role of the staff")
-    return Actor(role, name)
-
-
-_FIELDS = f"people (1 to {BATCH_MAX} ids), actor, purpose, action, channel, categories"
-
-
-def _decide_batch(hub: Hub, asked: Batch) -> list[dict[str, object]]:
+    actor = key_actor(hub, key)
     ask = Ask(
-        _asker(asked.actor.role, asked.actor.id),
+        actor,
         asked.purpose,
         asked.action,
         asked.channel,
         None if asked.categories is None else frozenset(asked.categories),
         hub.ws.settings.brand,
     )
-    return [told(answer) for answer in decide(hub.ws.desk, ask, asked.people)]
+    people = asked.people if isinstance(asked, Batch) else [asked.person]
+    if (no := _objection(key, actor, asked)) is not None:
+        return [told(answer) for answer in refuse(hub.ws.desk, ask, (no,), people)]
+    return [told(answer) for answer in decide(hub.ws.desk, ask, people)]
+
+
+def _objection(key: ApiKey, actor: Actor, asked: Question | Batch) -> Reason | None:
+    said = asked.actor
+    if said is not None:
+        if said.role in (Role.SYSTEM, Role.PERSON):
+            raise InvalidInput("this role does not ask from outside", "name a role of the staff")
+        if said.role != actor.role or said.id not in {None, actor.id, key.name}:
+            return house_reason(ReasonCode.UNKNOWN_ACTOR, _RULE)
+    if asked.action not in key.actions:
+        return house_reason(ReasonCode.PURPOSE_NOT_PERMITTED, _RULE)
+    return None
 
 
 def told(answer: Answer) -> dict[str, object]:
@@ -180,24 +181,10 @@ def told(answer: Answer) -> dict[str, object]:
             for r in answer.reasons
         ],
         "until": answer.until,
-        "categories": answer.categories or {},
+        "categories": dict(answer.categories),
         "obligations": list(answer.obligations),
         "basis": answer.basis,
     }
-
-
-def allowed(hub: Hub, header: str) -> bool:
-    """Tell whether a header carries the key; compares digests, in constant time."""
-    scheme, _, key = header.partition(" ")
-    given = crypto.sha256(key.strip().encode("utf-8", "surrogateescape"))
-    return crypto.same(given, hub.api_key) and scheme.lower() == "bearer"
-
-
-def _locked(hub: Hub, request: Request) -> Response:
-    shown = Problem("not_allowed", "an API key is needed here", _KEY_HINT, hub.reference())
-    answer = problem(hub, request, 401, shown)
-    answer.headers["www-authenticate"] = "Bearer"
-    return answer
 
 
 _OWN = frozenset(Question.model_fields) | frozenset(AskedBy.model_fields)

@@ -12,15 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth import app as app_layer
-from troth.capabilities import people
+from troth.capabilities.access.reading import Reading, book_reading
 from troth.errors import Fault, InvalidInput, NotFound
 from troth.surfaces import answering, timeline
-from troth.surfaces.commands.call import Reading, book_reading
 from troth.surfaces.web import words
 from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, body_of
-from troth.terms import SECOND, Action, Channel, PersonId, Role
+from troth.surfaces.web.people import whom
+from troth.terms import SECOND, Action, Role
 
 ROLES = (Role.OFFICER,)
 KEPT_FOR = 15 * 60 * SECOND
@@ -76,13 +76,13 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         try:
             if not case:
                 raise InvalidInput("the complaint needs its reference", "the one on the letter")
-            person = _whom(hub, form.get("address", ""), form.get("outside", ""))
+            person = whom(hub, form.get("address", ""), form.get("outside", ""))
         except Fault as fault:
             return show(request, session, 400, fault=f"{fault.message}. {fault.remedy}", case=case)
         reading = Reading(
             person, session.actor, ("timeline", "receipts"), f"complaint {case}", Action.EXPORT
         )
-        if (refusal := book_reading(hub.ws, reading)) is not None:
+        if (refusal := book_reading(hub.ws.desk, reading)) is not None:
             said = [(words.title(r.code), words.why(r.code)) for r in refusal.reasons]
             return show(request, session, 403, state="refused", said=said, case=case)
         made = answering.compose(hub.ws, person, case)
@@ -100,23 +100,6 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         if file == "answer.zip":
             return _download(_zipped(files), "application/zip", "answer.zip")
         raise NotFound("there is no such file", "take the PDF or the whole folder")
-
-
-def _whom(hub: Hub, address: str, outside: str) -> PersonId:
-    desk = hub.ws.desk
-    with hub.ws.store.look() as view:
-        if outside.strip():
-            found = desk.find(view, outside.strip())
-            known = [desk.keeper(view, found)] if found else []
-        else:
-            known = people.find_by_address(desk, view, Channel.EMAIL, address.strip())
-    if not known:
-        raise NotFound("Nobody is known under this", "Nothing is held, so there is no time-line")
-    if len(known) > 1:
-        raise InvalidInput(
-            f"{len(known)} people share this address", "Give the customer number of the one meant"
-        )
-    return known[0]
 
 
 def _shown(made: answering.Answering) -> dict[str, Any]:

@@ -1,19 +1,36 @@
 """The console: its frame, its home, its doors. Each page of staff is drawn in this frame."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from troth import app as house
+from troth.capabilities import access
 from troth.errors import NotFound
 from troth.surfaces.web import words
-from troth.surfaces.web.acting import COOKIE, Session, Sessions, acting, keep, session_of
-from troth.surfaces.web.parts import Hub, page
+from troth.surfaces.web.acting import (
+    COOKIE,
+    Session,
+    Sessions,
+    acting,
+    keep,
+    own_page,
+    session_of,
+)
+from troth.surfaces.web.parts import Hub, body_of, form_of, page
 from troth.terms import Actor, Role
 
 READ = ["GET", "HEAD"]
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_URLENCODED = "application/x-www-form-urlencoded"
+PUBLIC = {
+    "/sign-out": "ending a session asks for none",
+    "/doors/{role}": "a demo's: invented people, this machine only; a real workspace has none",
+}
+"""Addresses that need no session, and why."""
 NAV: tuple[tuple[str, str, str, frozenset[Role]], ...] = (
     ("console", "/console", "Home", frozenset(map(Role, words.ROLES))),
     ("list", "/console/list", "List check", frozenset({Role.MARKETER, Role.OFFICER})),
@@ -30,14 +47,23 @@ NAV: tuple[tuple[str, str, str, frozenset[Role]], ...] = (
         frozenset({Role.OFFICER, Role.SUPPORT}),
     ),
     ("connections", "/console/connections", "Connections", frozenset({Role.IT, Role.MARKETER})),
+    ("site", "/console/site", "Site", frozenset({Role.IT, Role.MARKETER})),
     ("staff", "/console/staff", "Staff", frozenset({Role.IT})),
 )
 """Key, path, label and roles of each page; one whose route does not exist is not shown."""
 
 
 def add_routes(app: FastAPI, hub: Hub) -> None:
-    """Add the console's home, and in a demo the five doors."""
-    hub.kept["sessions"] = Sessions(hub.ws.clock, hub.ws.desk.randomness)
+    """Add the console's home, and in a demo the doors."""
+    office = house.office(hub.ws)
+    hub.kept["office"] = office
+    hub.kept["sessions"] = Sessions(
+        office.clock,
+        hub.ws.desk.randomness,
+        lambda session: _alive(office, session),
+        office.limits.session,
+        office.limits.idle,
+    )
 
     @app.api_route("/console", methods=READ, include_in_schema=False)
     def home(request: Request) -> Response:
@@ -46,22 +72,63 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 
     @app.post("/sign-out", include_in_schema=False)
     def sign_out(request: Request) -> Response:
+        own_page(request)
+        session = session_of(hub, request)
+        if session is not None:
+            access.signed_out(office, session.actor, session.method)
         hub.kept["sessions"].end(request.cookies.get(COOKIE, ""))
-        answer = RedirectResponse("/", 303)
+        answer = RedirectResponse("/" if hub.report else "/signin?say=out", 303)
         answer.delete_cookie(COOKIE, path="/")
         return answer
 
     if hub.report:  # a demo: loopback only, invented people
 
         @app.post("/doors/{role}", include_in_schema=False)
-        def door(role: str) -> Response:
-            named = hub.ws.settings.staff.get(role, [])
-            if role not in words.ROLES or not named:
-                raise NotFound("there is no such door", "choose one on the overview")
-            token, _ = hub.kept["sessions"].begin(Actor(Role(role), named[0]), "door")
+        def door(role: str, request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
+            own_page(request)
+            form = form_of(_URLENCODED, raw)
+            actor = _behind(hub, request, role, form.get("who", b"").decode("utf-8", "replace"))
+            access.through_door(office, actor)
+            hub.kept["sessions"].end(request.cookies.get(COOKIE, ""))
+            token, _ = hub.kept["sessions"].begin(actor, "door")
             answer = RedirectResponse("/console", 303)
             keep(answer, token)
             return answer
+
+
+def _alive(office: access.Office, session: Session) -> bool:
+    if session.account:
+        return access.alive(office, session.account, session.round)
+    return access.may_enter(office, session.actor)
+
+
+def doors(hub: Hub, request: Request) -> list[Mapping[str, str]]:
+    """Return a demo's doors, one a member of staff; none of a real workspace, none from afar."""
+    if not hub.report or hub.ws.settings.console_url or not on_loopback(request):
+        return []
+    return [
+        {
+            "role": actor.role.value,
+            "title": words.ROLES[actor.role],
+            "who": actor.id,
+            "name": actor.id.partition("@")[0].capitalize(),
+        }
+        for actor in access.everybody(hub.kept["office"])
+        if access.may_enter(hub.kept["office"], actor)
+    ]
+
+
+def _behind(hub: Hub, request: Request, role: str, who: str) -> Actor:
+    for each in doors(hub, request):
+        if each["role"] == role and who in {"", each["who"]}:
+            return Actor(Role(role), each["who"])
+    raise NotFound("there is no such door", "choose one on the overview")
+
+
+def on_loopback(request: Request) -> bool:
+    """Tell whether a request names this very machine."""
+    named = request.headers.get("host", "").lower()
+    return (named if named.endswith("]") else named.rpartition(":")[0] or named) in LOOPBACK
 
 
 def console_page(

@@ -1,63 +1,15 @@
-"""Decisions asked for from outside the house: each recorded before it is answered.
+"""Decisions asked for from outside the house, in the words of the pages."""
 
-A permit or refusal is an event in the chain of the person it is about; what concerns nobody the
-house knows (a claim refused, an unknown id) goes to the house chain.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from troth.kernel import events, gate
-from troth.kernel.desk import ASK_ONCE, Desk
-from troth.kernel.facts import Facts
-from troth.kernel.reasons import house_reason
-from troth.ports import Transaction, View
+from troth.capabilities.access import decisions
+from troth.capabilities.access.decisions import Ask, narrowed
+from troth.kernel.desk import Desk
 from troth.surfaces.web import words
-from troth.terms import (
-    Action,
-    Actor,
-    Channel,
-    Claim,
-    ContactPoint,
-    Gathered,
-    Instant,
-    PersonId,
-    Prepared,
-    Reason,
-    ReasonCode,
-    Refusal,
-    UseRequest,
-    zulu,
-)
+from troth.terms import Reason
 
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A use asked for, the same for everybody named.
-
-    Attributes:
-        categories: Exactly these; None asks for as many as are agreed.
-    """
-
-    actor: Actor
-    purpose: str
-    action: Action
-    channel: Channel | None
-    categories: frozenset[str] | None
-    brand: str
-
-    def request(self, person: PersonId | None, at: Instant) -> UseRequest:
-        """Return the request about one person, or about the claim alone."""
-        return UseRequest(
-            self.actor,
-            person,
-            self.purpose,
-            self.action,
-            self.channel,
-            self.categories or frozenset(),
-            at,
-            self.brand,
-        )
+__all__ = ["Answer", "Ask", "Why", "decide", "narrowed", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,187 +29,34 @@ class Answer:
     agreed: bool
     reasons: tuple[Why, ...] = ()
     until: str = ""
-    categories: dict[str, str] | None = None
+    categories: Mapping[str, str] = field(default_factory=dict)
     obligations: tuple[str, ...] = ()
     basis: str = ""
 
 
-_UNKNOWN = (house_reason(ReasonCode.UNKNOWN_PERSON),)
-
-
 def decide(desk: Desk, ask: Ask, outside: Sequence[str]) -> list[Answer]:
-    """Decide for each outside id, in the order given; recorded when this returns.
-
-    Whoever changed between look and book is looked at again.
+    """Decide for each outside id, in the order given; see `access.decisions.decide`.
 
     Raises:
         Conflict: Something published changed meanwhile: ask again.
     """
-    answers: dict[str, Answer] = {}
-    left = list(dict.fromkeys(outside))
-    while left:
-        left = _round(desk, ask, left, answers)
-    return [answers[name] for name in outside]
+    return [_said(answer) for answer in decisions.decide(desk, ask, outside)]
 
 
-@dataclass(slots=True)
-class _Round:
-    """What one look found: permits and refusals by person, ids nobody has, whom to ask once."""
-
-    permits: dict[PersonId, tuple[gate.Permit, str]]
-    refusals: dict[PersonId, Refusal]
-    unknown: list[str]
-    asking: dict[PersonId, ContactPoint] = field(default_factory=dict)
+def refuse(
+    desk: Desk, ask: Ask, reasons: Sequence[Reason], outside: Sequence[str]
+) -> list[Answer]:
+    """Refuse a claim before the gate is asked; recorded when this returns."""
+    return [_said(answer) for answer in decisions.refuse(desk, ask, reasons, outside)]
 
 
-def _round(desk: Desk, ask: Ask, names: list[str], answers: dict[str, Answer]) -> list[str]:
-    with desk.store.look() as view:
-        house_version = view.house_version
-        claim = desk.claim(ask.request(None, view.now), desk.house(view))
-        if isinstance(claim, Refusal):
-            desk.record_house(_claim_refused(ask, claim.reasons), ask.actor)
-            answers |= dict.fromkeys(names, _no(claim.reasons))
-            return []
-        people = {name: desk.find(view, name) for name in names}
-        prepared, told = _judge_all(desk, view, ask, claim, people)
-    with desk.store.book(house_version) as tx:
-        late = _asked_meanwhile(tx, told)
-        moved = late | tx.append([p for p in prepared if p.person not in late])
-        for whose in moved - late:
-            _unclaim(tx, told, whose)
-    again = []
-    for name, person in people.items():
-        refusal = told.refusals.get(person) if person else None
-        if (person or desk.scribe.house) in moved:
-            again.append(name)
-        elif refusal:
-            answers[name] = _no(refusal.reasons)
-        elif person in told.permits:
-            answers[name] = _yes(told.permits[person][0])
-        else:
-            answers[name] = _no(_UNKNOWN)
-    return again
-
-
-def _asked_meanwhile(tx: Transaction, told: _Round) -> frozenset[PersonId]:
-    """Claim, per address, the one request for consent; return whose was taken since the look."""
-    return frozenset(
-        person
-        for person, contact in told.asking.items()
-        if not tx.claim_row(ASK_ONCE, contact.sup, b"api" + person)
-    )
-
-
-def _unclaim(tx: Transaction, told: _Round, person: PersonId) -> None:
-    if contact := told.asking.get(person):
-        tx.put_row(ASK_ONCE, contact.sup, None)
-
-
-def _judge_all(
-    desk: Desk, view: View, ask: Ask, claim: Claim, people: dict[str, PersonId | None]
-) -> tuple[list[Prepared], _Round]:
-    told = _Round({}, {}, [name for name, person in people.items() if person is None])
-    prepared: list[Prepared] = []
-    known = [p for p in dict.fromkeys(people.values()) if p is not None]
-    found = view.gather(known, ask.channel) if known else []
-    desk.vault.keys.load([g.person for g in found], view.now)
-    for gathered in found:
-        answer, inputs = _judge(desk, view, ask, claim, gathered)
-        if isinstance(answer, Refusal):
-            told.refusals[gathered.person] = answer
-            if not gathered.record.erasing:
-                said = _use_refused(desk, view, ask, answer, inputs)
-                prepared += desk.scribe.prepare(
-                    gathered.person, gathered.head, [said], ask.actor, view.now
-                )
-        else:
-            told.permits[gathered.person] = (answer, inputs)
-            if answer.basis == "ask_once" and gathered.contact is not None:
-                told.asking[gathered.person] = gathered.contact
-            agreed = _permitted(ask, answer, inputs)
-            prepared += desk.scribe.prepare(
-                gathered.person, gathered.head, [agreed], ask.actor, view.now
-            )
-    about_house: list[events.Payload] = [_claim_refused(ask, _UNKNOWN) for _ in told.unknown]
-    house = desk.scribe.house
-    prepared += desk.scribe.prepare(
-        house, desk.head(view, house), about_house, ask.actor, view.now
-    )
-    return prepared, told
-
-
-def _judge(
-    desk: Desk, view: View, ask: Ask, claim: Claim, gathered: Gathered
-) -> tuple[gate.Permit | Refusal, str]:
-    request = ask.request(gathered.person, view.now)
-    facts: Facts = desk.facts(view, request, claim, gathered)
-    if ask.categories is None:
-        agreed = gate.allowed_categories(request, facts)
-        request = narrowed(request, agreed)
-    return gate.decide(request, facts), gate.inputs_digest(request, facts)
-
-
-def narrowed(plain: UseRequest, categories: frozenset[str]) -> UseRequest:
-    """Return the same request for these categories."""
-    return UseRequest(
-        plain.actor,
-        plain.person,
-        plain.purpose,
-        plain.action,
-        plain.channel,
-        categories,
-        plain.at,
-        plain.brand,
-    )
-
-
-def _codes(reasons: Sequence[Reason]) -> tuple[dict[str, str], ...]:
-    return tuple({"code": str(r.code), "rule": r.rule} for r in reasons)
-
-
-def _use_refused(
-    desk: Desk, view: View, ask: Ask, refusal: Refusal, inputs: str
-) -> events.UseRefused:
-    return events.UseRefused(
-        purpose=ask.purpose,
-        action=ask.action,
-        reasons=_codes(refusal.reasons),
-        ruleset=desk.house(view).ruleset.digest,
-        inputs=inputs,
-        channel=ask.channel,
-    )
-
-
-def _claim_refused(ask: Ask, reasons: Sequence[Reason]) -> events.HouseRefused:
-    """Name the purpose only if it reads like one: what callers make up is not recorded."""
-    plain = ask.purpose if ask.purpose.isascii() and ask.purpose.isidentifier() else "unknown"
-    return events.HouseRefused(plain, ask.action, _codes(reasons))
-
-
-def _permitted(ask: Ask, permit: gate.Permit, inputs: str) -> events.UsePermitted:
-    return events.UsePermitted(
-        purpose=ask.purpose,
-        action=ask.action,
-        categories=tuple(sorted(permit.categories)),
-        basis=permit.basis,
-        ruleset=permit.ruleset,
-        inputs=inputs,
-        until=zulu(permit.until),
-        channel=ask.channel,
-        waiver=permit.waiver or None,
-    )
-
-
-def _no(reasons: Sequence[Reason]) -> Answer:
-    told = [Why(str(r.code), r.rule, words.title(r.code), words.remedy(r)) for r in reasons]
-    return Answer(agreed=False, reasons=tuple(told))
-
-
-def _yes(permit: gate.Permit) -> Answer:
+def _said(answer: decisions.Answer) -> Answer:
+    why = [Why(str(r.code), r.rule, words.title(r.code), words.remedy(r)) for r in answer.reasons]
     return Answer(
-        agreed=True,
-        until=zulu(permit.until),
-        categories={name: str(mask) for name, mask in sorted(permit.categories.items())},
-        obligations=permit.obligations,
-        basis=permit.basis,
+        answer.agreed,
+        tuple(why),
+        answer.until,
+        answer.categories,
+        answer.obligations,
+        answer.basis,
     )

@@ -1,5 +1,6 @@
 """The mails that really arrived over SMTP in the local inbox, as their reader would see them."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,7 +104,9 @@ def mail_ids(hub: Hub) -> list[int]:
     """Return the numbers of the received mails, newest first."""
     if hub.inbox is None or not hub.inbox.is_dir():
         return []
-    return sorted((int(f.stem) for f in hub.inbox.glob("*.eml") if f.stem.isdigit()), reverse=True)
+    with os.scandir(hub.inbox) as found:
+        names = [each.name.removesuffix(".eml") for each in found if each.name.endswith(".eml")]
+    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
 
 
 def _read(hub: Hub, number: int) -> bytes:
@@ -142,12 +145,35 @@ def header(found: EmailMessage, name: str) -> str:
 
 def _line(hub: Hub, number: int) -> Line:
     head, _, _ = _read(hub, number).partition(b"\r\n\r\n")
-    found = parse(head + b"\r\n\r\n")
-    return Line(number, header(found, "to"), header(found, "subject"), _when(hub, found))
+    told = {name: _first(head, name) for name in _LISTED}
+    return Line(number, told["to"], told["subject"], _spoken(hub, told["date"]))
+
+
+_LISTED = ("to", "subject", "date")
+_FOUND = {
+    name: re.compile(
+        rb"^%s:[ \t]*(.*(?:\r\n[ \t].*)*)" % name.encode(), re.IGNORECASE | re.MULTILINE
+    )
+    for name in _LISTED
+}
+
+
+def _first(head: bytes, name: str) -> str:
+    """Return the first header of a name; one with encoded words or foreign bytes is parsed."""
+    found = _FOUND[name].search(head)
+    if found is None:
+        return ""
+    raw = found[1].replace(b"\r\n", b"").strip()
+    if b"=?" in raw or not raw.isascii() or not raw.decode("ascii").isprintable():
+        return header(parse(found[0].rstrip(b"\r") + b"\r\n\r\n"), name)
+    return raw.decode("ascii")
 
 
 def _when(hub: Hub, found: EmailMessage) -> str:
-    text = header(found, "date")
+    return _spoken(hub, header(found, "date"))
+
+
+def _spoken(hub: Hub, text: str) -> str:
     try:
         return words.spoken(instant(parsedate_to_datetime(text)), hub.ws.settings.zone)
     except (ValueError, OverflowError, InvalidInput):

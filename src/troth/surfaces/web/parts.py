@@ -24,7 +24,9 @@ from troth.surfaces.web import chart, words
 from troth.terms import Actor, PersonId, Role
 
 BODY_MAX = 1 << 20
-FIELDS_MAX = 20
+LARGE: dict[str, int] = {}
+"""Paths that take a larger body from whoever is signed in: `{path: bytes}`, told by their part."""
+FIELDS_MAX = 120
 MEDIA_MAX = 300
 STATUS = {"invalid": 400, "not_found": 404, "conflict": 409, "unavailable": 503, "evidence": 500}
 
@@ -36,7 +38,7 @@ class Hub:
     Attributes:
         report: The demo's figures; empty when no demo ran.
         inbox: Folder of received mails, or None.
-        api_key: Digest of the key that the HTTP interface asks for.
+        api_key: Digest of a demo's own key; b"" otherwise: keys are made by `troth key make`.
         shown_key: The key itself, shown on the loopback page of a demo; "" otherwise.
         names: Item → name, for items that may be shown.
     """
@@ -90,6 +92,7 @@ def _environment() -> Environment:
         "style": f"/static/hub.css?v={digest}",
         "console_style": f"/static/console.css?v={digest}",
         "live": f"/static/live.js?v={digest}",
+        "signin_script": f"/static/signin.js?v={digest}",
         "role_words": words.ROLES,
     }
     return made

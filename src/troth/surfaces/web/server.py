@@ -23,22 +23,82 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from troth import crypto
 from troth.app import Workspace
 from troth.errors import Fault, InvalidInput, Unavailable
-from troth.surfaces.web import api, complaint, console, inbox, pages, stop, tiles, words
-from troth.surfaces.web.acting import NotAllowed, SignInNeeded
-from troth.surfaces.web.parts import BODY_MAX, STATUS, Hub, Problem, problem
+from troth.surfaces.web import (
+    api,
+    ask,
+    calendar,
+    campaigns,
+    complaint,
+    console,
+    inbox,
+    listcheck,
+    me,
+    messages,
+    pages,
+    people,
+    report,
+    segments,
+    signin,
+    site,
+    site_page,
+    staff,
+    stop,
+    tiles,
+    words,
+)
+from troth.surfaces.web.acting import KeyNeeded, NotAllowed, SignInNeeded, session_of
+from troth.surfaces.web.parts import BODY_MAX, LARGE, STATUS, Hub, Problem, problem
 
 PARTS = (
     console,
+    signin,
+    me,
+    staff,
     pages,
     inbox,
     stop,
+    ask,
     tiles,
     api,
     complaint,
+    people,
+    report,
+    site,
+    site_page,
+    segments,
+    campaigns,
+    calendar,
+    listcheck,
+    messages,
 )
-"""Every part with pages or addresses of its own; each has `add_routes(app, hub)`."""
+"""Every part with pages or addresses of its own; each has `add_routes(app, hub)`, and `PUBLIC`
+where some of them need neither session nor key."""
+PUBLIC = {
+    "/": "figures of a demo, or the size of the ledger; nobody is named",
+    "/ledger": "what anybody may check",
+    "/receipt": "checks what somebody brings; shows nothing else",
+    "/static/{name}": "styles, scripts, the mark",
+    "/stop/{token}": "the token of the link is the key; a stop asks for nothing more",
+    "/checkpoint": "what anybody may check",
+    "/policy": "what anybody may check",
+    "/log.vkey": "what anybody may check",
+    "/tile/{path:path}": "what anybody may check: hashes and sealed commitments",
+    "/api": "says how to ask; in a demo shows the demo's own key",
+    "/openapi.json": "the same for programs",
+}
+"""Addresses for whom neither session nor key is asked, and why; see also each part's `PUBLIC`."""
+DEMO = {
+    "/refused": "counts and one invented member of the cast",
+    "/levels": "an invented member of the cast",
+    "/levels/{level}/html": "an invented member of the cast",
+    "/inbox": "mails to invented people",
+    "/inbox/{number}": "mails to invented people",
+    "/inbox/{number}/html": "mails to invented people",
+}
+"""Open pages that show people: they exist only where a demo invented them."""
 LOOPBACK = "127.0.0.1"
 HOSTS = frozenset({LOOPBACK, "localhost", "[::1]"})
+"""Names of this machine; `[console] url` of `troth.toml` adds one."""
 THREADS = 8
 DIGITS = 12
 POLICY = (
@@ -70,6 +130,8 @@ class Door:
         """Stand before `app`."""
         self._app = app
         self._hub = hub
+        named = hub.ws.settings.console_url.partition("://")[2]
+        self._hosts = HOSTS | ({named.rpartition(":")[0] or named} if named else set())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -89,10 +151,14 @@ class Door:
 
         request = Request(scope)
         try:
-            if host(request) in HOSTS and announced(request) <= BODY_MAX:
-                await self._app(scope, counted(receive), dressed)
+            if host(request) in self._hosts and self._stranger(request):
+                answer = _to_signin(request)
+                await answer(scope, receive, dressed)
                 return
-            if host(request) in HOSTS:
+            if host(request) in self._hosts and announced(request) <= self._most(request):
+                await self._app(scope, counted(receive, self._most(request)), dressed)
+                return
+            if host(request) in self._hosts:
                 answer = _say(self._hub, request, 400, *_TOLD[413])
                 await answer(scope, receive, dressed)
                 return
@@ -102,6 +168,17 @@ class Door:
                 raise
             answer = self._crashed(request, fault)
         await answer(scope, receive, dressed)
+
+    def _stranger(self, request: Request) -> bool:
+        """Tell whether somebody without a session is before a page of staff, whatever page."""
+        path = request.url.path
+        staff = path == "/console" or path.startswith("/console/")
+        return staff and session_of(self._hub, request) is None
+
+    def _most(self, request: Request) -> int:
+        """Return how many bytes a request may have: more for a path of `LARGE`, for staff only."""
+        most = LARGE.get(request.url.path, 0) if request.method == "POST" else 0
+        return most if most and session_of(self._hub, request) is not None else BODY_MAX
 
     def _crashed(self, request: Request, fault: Exception) -> Response:
         told = ("internal", "Something went wrong here, not with you", "try again in a moment")
@@ -114,19 +191,19 @@ class Door:
 def announced(request: Request) -> int:
     """Return how long a body says it is; one that does not read is too long."""
     told = request.headers.get("content-length", "0")
-    return int(told) if told.isascii() and told.isdigit() and len(told) < DIGITS else BODY_MAX + 1
+    return int(told) if told.isascii() and told.isdigit() and len(told) < DIGITS else 1 << 62
 
 
-def counted(receive: Receive) -> Receive:
-    """Hand a body on piece by piece, and no more than `BODY_MAX` bytes of it."""
+def counted(receive: Receive, most: int = BODY_MAX) -> Receive:
+    """Hand a body on piece by piece, and no more than `most` bytes of it."""
     taken = 0
 
     async def next_piece() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > BODY_MAX:
-            raise InvalidInput(f"a request has at most {BODY_MAX} bytes", "send less")
+        if taken > most:
+            raise InvalidInput(f"a request has at most {most} bytes", "send less")
         return message
 
     return next_piece
@@ -187,9 +264,13 @@ def _strangers(app: FastAPI, hub: Hub) -> None:
     def unknown(request: Request, _fault: Exception) -> Response:
         if request.url.path.startswith("/api/"):
             return _say(hub, request, 401, "not_allowed", "sign in first", "open /signin")
-        if request.method not in {"GET", "HEAD"}:
-            return RedirectResponse("/signin", 303)
-        return RedirectResponse(f"/signin?next={quote(request.url.path)}", 303)
+        return _to_signin(request)
+
+    def unkeyed(request: Request, _fault: Exception) -> Response:
+        hint = "send the header Authorization: Bearer KEY; a key is made by: troth key make"
+        answer = _say(hub, request, 401, "not_allowed", "an API key is needed here", hint)
+        answer.headers["www-authenticate"] = "Bearer"
+        return answer
 
     def barred(request: Request, fault: Exception) -> Response:
         if not isinstance(fault, NotAllowed):
@@ -199,7 +280,14 @@ def _strangers(app: FastAPI, hub: Hub) -> None:
         return _say(hub, request, 403, "not_allowed", "This is not yours to do here", remedy)
 
     app.add_exception_handler(SignInNeeded, unknown)
+    app.add_exception_handler(KeyNeeded, unkeyed)
     app.add_exception_handler(NotAllowed, barred)
+
+
+def _to_signin(request: Request) -> Response:
+    if request.method not in {"GET", "HEAD"}:
+        return RedirectResponse("/signin", 303)
+    return RedirectResponse(f"/signin?next={quote(request.url.path)}", 303)
 
 
 @asynccontextmanager
@@ -218,8 +306,9 @@ def build_app(
         report: The demo's figures, or None where no demo ran.
         inbox_folder: Where a local inbox keeps received mails as `*.eml`, or None.
     """
-    key = ws.desk.randomness.take(24).hex()
-    hub = Hub(ws, dict(report or {}), inbox_folder, crypto.sha256(key.encode()), key, names_of(ws))
+    key = ws.desk.randomness.take(24).hex() if report else ""
+    digest = crypto.sha256(key.encode()) if key else b""
+    hub = Hub(ws, dict(report or {}), inbox_folder, digest, key, names_of(ws))
     app = FastAPI(
         title="Troth",
         version="1",
@@ -238,10 +327,21 @@ def build_app(
     app.state.hub = hub
     for part in PARTS:
         part.add_routes(app, hub)
+    if not hub.report:
+        kept = [r for r in app.router.routes if getattr(r, "path", "") not in DEMO]
+        app.router.routes[:] = kept
     _errors(app, hub)
     _strangers(app, hub)
     app.add_middleware(Door, hub=hub)
     return app
+
+
+def public() -> dict[str, str]:
+    """Return every address that needs neither session nor key, with the reason."""
+    found = {**PUBLIC, **DEMO}
+    for part in PARTS:
+        found |= getattr(part, "PUBLIC", {})
+    return found
 
 
 def names_of(ws: Workspace) -> dict[str, str]:
@@ -285,7 +385,9 @@ def serve(
     taken = listen(port)
     app = build_app(ws, report, inbox_folder)
     address = f"http://{LOOPBACK}:{taken.getsockname()[1]}/"
-    sys.stdout.write(f"Troth is at {address}\nAPI key of this run: {app.state.hub.shown_key}\n")
+    key = app.state.hub.shown_key
+    said = f"API key of this run: {key}" if key else "Staff sign in at /signin: troth staff list"
+    sys.stdout.write(f"Troth is at {address}\n{said}\n")
     sys.stdout.flush()
     config = uvicorn.Config(
         app, access_log=False, log_level="warning", server_header=False, proxy_headers=False

@@ -14,6 +14,7 @@ CATEGORIES = {
     "interests.declared": "the interests you told us",
     "purchases.13w": "what you bought in the last 13 weeks",
     "purchases.52w": "what you bought in the last year",
+    "views.13w": "what you looked at on our site in the last 13 weeks",
     "cohort.compare": "what people with baskets like yours buy",
     "contact.email": "your e-mail address",
     "contact.phone": "your phone number",
@@ -43,7 +44,7 @@ EVENTS = {
     "contact.added": "we took down a way to reach you",
     "values.sealed": "we sealed something you told us",
     "relation.recorded": "we noted how you deal with us",
-    "behaviour.recorded": "we took in your purchases",
+    "behaviour.recorded": "we took in what you bought or looked at",
     "notice.served": "we showed you a notice",
     "suppression.added": "your address was put on the list we never write to",
     "suppression.lifted": "your address was taken off the list we never write to",
@@ -82,9 +83,18 @@ def catalogue() -> dict[str, Any]:
     return tomllib.loads((files("troth") / "data/words/reasons.en.toml").read_text("utf-8"))
 
 
+OUTSIDE = {
+    "not_renderable": "Their own data does not fit the message",
+    "campaign_stopped": "The campaign was stopped",
+    "erased": "Erased meanwhile",
+}
+"""Why a message did not go that is no answer of the gate."""
+
+
 def title(code: str) -> str:
     """Return what a list shows for a reason."""
-    return str(catalogue()["reason"].get(code, {}).get("title", code.replace("_", " ")))
+    plain = OUTSIDE.get(code, code.replace("_", " "))
+    return str(catalogue()["reason"].get(code, {}).get("title", plain))
 
 
 def why(code: str) -> str:
