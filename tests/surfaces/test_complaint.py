@@ -124,6 +124,11 @@ def test_the_command_writes_the_same_answer_into_a_folder(tmp_path):
     again = subprocess.run([sys.executable, "-m", "troth", *line], capture_output=True, text=True)
     assert again.returncode == 2
     assert "holds something already" in again.stderr
+    alone = tmp_path / "alone"
+    line = ["complaint", "shop-07", "--pdf", "--out", str(alone), *line[-4:]]
+    done = subprocess.run([sys.executable, "-m", "troth", *line], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in alone.iterdir()] == ["answer.pdf"]
 
 
 def test_a_ledger_that_does_not_verify_gives_no_answer_at_all():

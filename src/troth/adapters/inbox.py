@@ -14,6 +14,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -73,8 +74,11 @@ class Receiving(_Handler):
 class _Store(_Handler):
     """aiosmtpd's handler: a file per message, a line per message in the index."""
 
-    def __init__(self, folder: Path, back: Mapping[str, Callable[[bytes], str]]) -> None:
+    def __init__(
+        self, folder: Path, back: Mapping[str, Callable[[bytes], str]], takes: float
+    ) -> None:
         self._folder = folder
+        self._takes = takes
         self._back = back
         self._count = sum(1 for _ in folder.glob("*.eml"))
         self._lock = threading.Lock()
@@ -85,6 +89,7 @@ class _Store(_Handler):
         del server, session
         content = envelope.content or b""
         raw = content if isinstance(content, bytes) else content.encode()
+        await asyncio.sleep(self._takes)
         self._keep(raw, envelope)
         for take in {self._back[to] for to in envelope.rcpt_tos if to in self._back}:
             return await asyncio.get_running_loop().run_in_executor(None, take, raw)
@@ -92,12 +97,21 @@ class _Store(_Handler):
 
     def _keep(self, content: bytes, envelope: Envelope) -> None:
         with self._lock:
-            self._count += 1
-            path = self._folder / f"{self._count:06}.eml"
+            path = self._next()
             path.write_bytes(content)
             entry = {"file": path.name, "from": envelope.mail_from, "to": envelope.rcpt_tos}
             with (self._folder / INDEX).open("a", encoding="utf-8") as index:
                 index.write(json.dumps(entry) + "\n")
+
+
+    def _next(self) -> Path:
+        """Take the next free number; another inbox may keep mails in this folder too."""
+        while True:
+            self._count += 1
+            path = self._folder / f"{self._count:06}.eml"
+            with suppress(FileExistsError):
+                path.touch(0o600, exist_ok=False)
+                return path
 
 
 class Listener:
@@ -152,14 +166,16 @@ class Inbox(Listener):
         self,
         folder: str | Path,
         back: Mapping[str, Callable[[bytes], str]] = MappingProxyType({}),
+        takes: float = 0.0,
     ) -> None:
         """Make the folder if need be; what lies in it is kept and listed.
 
         Mails to an address in `back` are handed to its function besides, whose reply is given.
+        Each mail takes so many seconds: a relay elsewhere is slower than one on this machine.
         """
         self.folder = Path(folder)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        super().__init__(_Store(self.folder, back))
+        super().__init__(_Store(self.folder, back, takes))
 
     def messages(self) -> list[Received]:
         """List what was received so far, oldest first."""

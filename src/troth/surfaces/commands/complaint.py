@@ -1,5 +1,6 @@
 """Answer a complainant: their whole time-line with proofs, in one folder."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from troth.capabilities.access.reading import Reading
@@ -13,13 +14,28 @@ from troth.terms import Action
 FIELDS = ("timeline", "receipts")
 
 
-def answer(call: Call, person: str, case: str, out: Path) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a complaint is answered.
+
+    Attributes:
+        case: The complaint's reference; "" draws one.
+        out: The folder; it must be empty.
+        only: Names of the files to write; empty: all of them.
+    """
+
+    case: str
+    out: Path
+    only: tuple[str, ...] = ()
+
+
+def answer(call: Call, person: str, wanted: Wanted) -> Answer:
     """Write the answer to a folder; that it was read and taken out is recorded first."""
+    out = wanted.out
     if out.exists() and any(out.iterdir()):
         raise InvalidInput("this folder holds something already", "name another with --out")
-    if not case.strip():
-        raise InvalidInput("the complaint has no reference", "name it with --case")
     with call.opened() as ws:
+        case = wanted.case.strip() or f"C-{ws.desk.randomness.take(4).hex()}"
         with ws.store.look() as view:
             who = find(ws, view, person)
         actor = call.actor(ws, who)
@@ -28,11 +44,14 @@ def answer(call: Call, person: str, case: str, out: Path) -> Answer:
             return refused(no, "Not answered.")
         composed = answering.compose(ws, who, case)
         policy = f"log {ws.signer.key.vkey}\nquorum none\n"
-    files = answering.attachments(composed, policy)
+    made = answering.attachments(composed, policy)
+    files = {name: raw for name, raw in made.items() if name in wanted.only or not wanted.only}
     for name, raw in files.items():
         write_file(out / name, raw)
         (out / name).chmod(0o600)
     data = {**answering.data(composed), "folder": str(out), "files": sorted(files)}
     lines = [*answering.summary(composed), "", f"The answer: {out / 'answer.pdf'}"]
-    lines.append(f"Beside it: {composed.dossier.proved} receipts, the notices, and the policy.")
+    if not wanted.only:
+        proved = composed.dossier.proved
+        lines.append(f"Beside it: {proved} receipts, the notices, and the policy.")
     return Answer(data, lines)
