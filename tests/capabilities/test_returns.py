@@ -12,11 +12,14 @@ import comeback
 import marula
 
 from troth import app
+from troth.adapters.memory import MemoryStore
+from troth.adapters.sqlite.record import SqliteStore
+from troth.adapters.system import FixedClock
 from troth.capabilities import outreach, people, preferences
 from troth.errors import InvalidInput
 from troth.kernel import events
 from troth.kernel.desk import SYSTEM
-from troth.terms import Actor, Block, Channel, Role
+from troth.terms import Actor, Block, Channel, PersonId, Role, instant
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +176,9 @@ def test_the_same_mail_twice_is_one_event_and_a_second_report_of_it_too(house):
 def test_out_of_office_leaves_no_trace_at_all(house):
     before = size(house)
     raw = comeback.reply(
-        sent_to(house, "ann"), "I am away. Stop by next week.", headers="Auto-Submitted: auto-replied\r\n"
+        sent_to(house, "ann"),
+        "I am away. Stop by next week.",
+        headers="Auto-Submitted: auto-replied\r\n",
     )
     assert take(house, raw).became == "ignored"
     assert size(house) == before
@@ -232,3 +237,27 @@ def test_a_suppression_of_before_is_not_written_twice(house):
     )  # fmt: skip
     take(house, comeback.complaint(sent_to(house, "ann")))
     assert len(said(house, "ann", "suppression.added")) == 1
+
+
+def test_every_store_finds_a_message_by_its_reference_among_all_campaigns(tmp_path):
+    at = instant(marula.NOW)
+    stores = [
+        MemoryStore(FixedClock(at), {}),
+        SqliteStore(tmp_path / "record.db", FixedClock(at), {}),
+    ]
+    who = PersonId(b"p" * 16)
+    kinds = ["a", "outreach.ask/x", "outreach.mail/x", "outreach.mail/y", "outreach.mailer", "z"]
+    for store in stores:
+        with store.look() as view:
+            assert view.job_of("outreach.mail/", "r") is None
+        with store.book() as tx:
+            for kind in kinds:
+                tx.enqueue(kind, f"key {kind}", b"", who)
+                tx.enqueue(kind, "everywhere", b"", None)
+        with store.look() as view:
+            for kind in kinds:
+                mine = kind.startswith("outreach.mail/")
+                found = view.job_of("outreach.mail/", f"key {kind}")
+                assert found == ((kind, who) if mine else None)
+            assert view.job_of("outreach.mail/", "everywhere") == ("outreach.mail/x", None)
+        store.close()
