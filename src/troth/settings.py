@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from troth.errors import InvalidInput, NotFound
 
@@ -73,7 +74,8 @@ def read_settings(folder: Path) -> Settings:
 
     Raises:
         NotFound: There is no workspace here.
-        InvalidInput: The file does not read, or a needed key is missing; names it.
+        InvalidInput: The file does not read, or a needed key is missing or malformed; names
+            section and key.
     """
     path = folder / "troth.toml"
     try:
@@ -86,52 +88,117 @@ def read_settings(folder: Path) -> Settings:
         raise InvalidInput(f"troth.toml: {fault}", "correct the file") from None
     except OSError:
         raise InvalidInput("troth.toml cannot be read", "check owner and mode") from None
+    return _settings(folder, values)
+
+
+def _settings(folder: Path, values: Mapping[str, Any]) -> Settings:
+    house, mail = _table(values, "house"), _table(values, "mail")
+    name, brand = _brand(values)
+    place = f"brands.{name}"
+    domain = _text(brand, place, "domain")
+    host, port = _relay(mail)
+    return Settings(
+        folder=folder,
+        brand=name,
+        domain=domain,
+        origin=f"{domain}/ledger",
+        from_name=_text(brand, place, "from_name"),
+        from_address=_text(brand, place, "from_address"),
+        list_id=_text(brand, place, "list_id"),
+        base_url=_text(brand, place, "base_url", f"https://my.{domain}"),
+        zone=_zone(house),
+        relay_host=host,
+        relay_port=port,
+        relay_security=_security(mail),
+        staff=_staff(values),
+        title=_text(brand, place, "title", name),
+        postal=_text(house, "house", "address", ""),
+        console_url=_console(values),
+        site=_table(values, "site", needed=False),
+        channels=_tables(values, "channels"),
+        connections=_tables(values, "connections"),
+    )
+
+
+def _wrong(section: str, said: str) -> InvalidInput:
+    """Name the section and what is wrong in it, never a value."""
+    return InvalidInput(f"troth.toml: [{section}] {said}", "compare with docs/workspace.md")
+
+
+def _table(values: Mapping[str, Any], name: str, *, needed: bool = True) -> Mapping[str, Any]:
+    held = values.get(name, {})
+    if not isinstance(held, dict):
+        raise _wrong(name, "is no table")
+    if needed and name not in values:
+        raise _wrong(name, "is missing")
+    return held
+
+
+def _tables(values: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
+    """Read a table of tables, such as `[channels.sms]`."""
+    held = _table(values, name, needed=False)
+    return {inner: _inner(held, name, inner) for inner in held}
+
+
+def _inner(held: Mapping[str, Any], name: str, inner: str) -> Mapping[str, Any]:
+    if not isinstance(held[inner], dict):
+        raise _wrong(name, f"holds {inner}, which is no table")
+    return dict(held[inner])
+
+
+def _brand(values: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return the first brand: the one that sends."""
+    for name, brand in _tables(values, "brands").items():
+        return name, brand
+    raise _wrong("brands.NAME", "is missing: name the brand that sends")
+
+
+def _text(table: Mapping[str, Any], section: str, key: str, default: str | None = None) -> str:
+    value = table.get(key, default)
+    if value is None:
+        raise _wrong(section, f"has no {key}")
+    if not isinstance(value, str):
+        raise _wrong(section, f"{key} is no text: write it in quotes")
+    return value
+
+
+def _zone(house: Mapping[str, Any]) -> str:
+    zone = _text(house, "house", "zone")
     try:
-        name, brand = next(iter(values["brands"].items()))
-        host, _, port = values["mail"]["relay"].rpartition(":")
-        return Settings(
-            folder=folder,
-            brand=name,
-            domain=brand["domain"],
-            origin=f"{brand['domain']}/ledger",
-            from_name=brand["from_name"],
-            from_address=brand["from_address"],
-            list_id=brand["list_id"],
-            base_url=brand.get("base_url", f"https://my.{brand['domain']}"),
-            zone=values["house"]["zone"],
-            relay_host=host,
-            relay_port=int(port),
-            relay_security=_security(values["mail"].get("security", "none")),
-            staff=_staff(values),
-            title=brand.get("title", name),
-            postal=values["house"].get("address", ""),
-            console_url=_console(values),
-            site=dict(values.get("site", {})),
-            channels={name: dict(said) for name, said in values.get("channels", {}).items()},
-            connections={name: dict(said) for name, said in values.get("connections", {}).items()},
-        )
-    except (KeyError, ValueError, StopIteration, AttributeError, TypeError) as fault:
-        raise InvalidInput(
-            f"troth.toml: {fault} is missing or malformed", "compare with docs/workspace.md"
-        ) from None
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _wrong("house", "zone is no time zone: write Africa/Johannesburg, say") from None
+    return zone
+
+
+def _relay(mail: Mapping[str, Any]) -> tuple[str, int]:
+    host, _, port = _text(mail, "mail", "relay").rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
+        raise _wrong("mail", "relay is no HOST:PORT: write localhost:25, say")
+    return host, int(port)
 
 
 def _staff(values: Mapping[str, Any]) -> dict[str, list[str]]:
-    return {role: list(ids) for role, ids in values.get("roles", {}).items()}
+    roles = _table(values, "roles", needed=False)
+    for role, ids in roles.items():
+        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+            raise _wrong("roles", f'{role} is no list of ids: write ["name@brand.example"]')
+    return {role: list(ids) for role, ids in roles.items()}
 
 
 def _console(values: Mapping[str, Any]) -> str:
-    url = str(values.get("console", {}).get("url", ""))
+    url = _text(_table(values, "console", needed=False), "console", "url", "")
     if url and not _ORIGIN.fullmatch(url):
-        raise ValueError("console.url, which begins with https:// and ends with the host,")
+        raise _wrong("console", "url begins with https:// and ends with the host")
     return url
 
 
-def _security(word: str) -> Literal["none", "starttls", "tls"]:
-    if word == "none":
-        return "none"
-    if word == "starttls":
-        return "starttls"
-    if word == "tls":
-        return "tls"
-    raise ValueError("mail.security")
+def _security(mail: Mapping[str, Any]) -> Literal["none", "starttls", "tls"]:
+    match _text(mail, "mail", "security", "none"):
+        case "none":
+            return "none"
+        case "starttls":
+            return "starttls"
+        case "tls":
+            return "tls"
+    raise _wrong("mail", "security is one of none, starttls and tls")

@@ -366,16 +366,18 @@ def test_v1_v2_a_data_backup_alone_is_unreadable_and_with_the_keys_the_certifica
             shutil.copytree(tmp_path / name, house.folder / name)
 
     put_back("data")
-    store = app.SqliteStore(house.folder / "data/record.db", app.SystemClock(), {})
-    keys = app.keystore.FileKeyStore(house.folder / "keys", store.meta("workspace"))
-    ring = app.Keyring(store.meta("workspace"), keys, app.SystemRandomness())
+    store = app.workspace.SqliteStore(
+        house.folder / "data/record.db", app.workspace.SystemClock(), {}
+    )
+    keys = app.workspace.keystore.FileKeyStore(house.folder / "keys", store.meta("workspace"))
+    ring = app.workspace.Keyring(store.meta("workspace"), keys, app.workspace.SystemRandomness())
     with store.look() as view, pytest.raises(vault.Shredded):
         ring.key(person, view.now)
     keys.close()
     put_back("keys")
     (house.folder / "keys").chmod(0o700)
-    keys = app.keystore.FileKeyStore(house.folder / "keys", store.meta("workspace"))
-    ring = app.Keyring(store.meta("workspace"), keys, app.SystemRandomness())
+    keys = app.workspace.keystore.FileKeyStore(house.folder / "keys", store.meta("workspace"))
+    ring = app.workspace.Keyring(store.meta("workspace"), keys, app.workspace.SystemRandomness())
     with store.look() as view:
         assert ring.key(person, view.now).person == person
     keys.close()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import troth
 from troth.capabilities import merging, people, preferences, rights
 from troth.errors import Conflict, InvalidInput, NotFound
+from troth.kernel import desk as desks
 from troth.kernel import events, fold, gate, regimes
 from troth.kernel.facts import Facts, House
 from troth.kernel.predicates import PREDICATES
@@ -177,7 +178,7 @@ def test_three_ids_become_one_in_two_merges_and_come_apart_in_order(house):
     assert house.person("three") == one
     assert house.codes(one) != []
     with house.ws.store.look() as view:
-        assert set(merging.aliases(view, one)) == {two, three}
+        assert set(desks.aliases(view, one)) == {two, three}
         assert house.desk.keeper(view, three) == one
     part(house, one, two)
     assert house.codes(one) == []

@@ -48,9 +48,7 @@ def house(made, tmp_path):
 
 def courier(house, log, port=1, others=dict):
     transport = SmtpTransport("127.0.0.1", port, "none")
-    return outreach.Courier(
-        house.desk, house.campaign(), transport, log, marula.MARKETER, others
-    )
+    return outreach.Courier(house.desk, house.campaign(), transport, log, marula.MARKETER, others)
 
 
 def payloads(house):
@@ -83,7 +81,9 @@ def test_a_message_booked_before_messages_waited_in_jobs_is_handed_over(house):
             packed = desk.vault.open_outgoing(judged.answer, sealed, view.now)
 
             def skeleton(key, view=view):
-                return outreach.handover.mail.Skeleton.read(key, view.row("outreach.skeleton", key))
+                return outreach.handover.mail.Skeleton.read(
+                    key, view.row("outreach.skeleton", key)
+                )
 
             whole = outreach.handover.mail.unpack(packed, skeleton)
             again = desk.vault.seal_outgoing(person, "offers", row, whole, view.now)

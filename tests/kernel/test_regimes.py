@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from troth.errors import InvalidInput, NotFound
 from troth.kernel import regimes
-from troth.kernel.calendars import MINUTE, day_begins
+from troth.kernel.calendars import MINUTE, day_begins, years_lived
 from troth.kernel.gate import decide
 from troth.kernel.regimes import Example, Rule, Ruleset, load
 from troth.terms import (
@@ -28,6 +28,7 @@ from troth.terms import (
     ReasonCode,
     Refusal,
     instant,
+    moment,
 )
 
 KINDS = [PurposeKind.MARKETING, PurposeKind.CONSENT_REQUEST, PurposeKind.PERSONALISE]
@@ -422,6 +423,14 @@ def test_the_age_is_the_highest_any_applying_rule_asks():
     lowered = changed(child, params={"under_years": 16, "states": {"FR": 15}})
     assert lowered.adult_years("FR", "FR", NOON) == 15
     assert lowered.adult_years("DE", "DE", NOON) == 16
+
+
+def test_whoever_may_still_be_too_young_counts_as_a_minor():
+    for years, said in ((17, "minor"), (18, "adult")):
+        assert RULES.age_class(years, "ZA", "ZA", NOON) == said
+    assert RULES.age_class(17, "DE", "DE", NOON) == "adult", "sixteen is enough there"
+    year = moment(NOON).year
+    assert years_lived(year - 18, NOON) == 17, "the birthday may lie ahead"
 
 
 def test_a_state_counsel_has_tabulated_gets_the_soft_opt_in():

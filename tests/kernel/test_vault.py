@@ -490,3 +490,9 @@ def test_a_fenced_store_refuses_to_make_a_key_again(box):
     ring = vault.Keyring(cast.WORKSPACE, Fenced(), cast.Stream())
     with pytest.raises(Conflict):
         ring.make([(WHO, "", 1)])
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_the_short_way_to_derive_keys_is_hkdf(raw):
+    one, other = crypto.derived(raw, b"pv1kcv\x01", b"pv1rec\x01")
+    assert (one, other) == (crypto.hkdf(raw, b"pv1kcv"), crypto.hkdf(raw, b"pv1rec"))

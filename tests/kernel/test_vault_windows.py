@@ -1,5 +1,8 @@
 """Opening behaviour once for several windows opens no more than opening it for each."""
 
+import struct
+from dataclasses import replace
+
 import cast
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 from troth import crypto
 from troth.errors import InvalidInput
 from troth.kernel import events, vault
+from troth.kernel.columns import Columns
 from troth.terms import DAY
 
 WHO, NOW = cast.AGREED, cast.NOW
@@ -55,6 +59,25 @@ def test_one_window_that_is_not_permitted_closes_all(box):
     held, row = permit("purchases.52w"), row_of(box)
     with pytest.raises(InvalidInput):
         box.open_windows(held, [row], ["purchases.52w", "purchases.13w"], NOW)
+
+
+def test_columns_take_what_the_window_gets_and_refuse_what_it_refuses(box):
+    held, row, into = permit("purchases.13w"), row_of(box), Columns()
+    box.open_columns(held, [row], "purchases.13w", NOW, into)
+    (found,) = box.open_chunks(held, [row], "purchases.13w", NOW)
+    assert into.at == [struct.pack(">3q", *found.at)]
+    for category, rows in (("purchases.52w", [row]), ("purchases.13w", [cast_off(row)])):
+        with pytest.raises(InvalidInput):
+            box.open_columns(held, rows, category, NOW, into)
+    with pytest.raises(InvalidInput):
+        box.open_columns(object(), [row], "purchases.13w", NOW, into)
+    with pytest.raises(InvalidInput):
+        box.open_columns(held, [row], "purchases.13w", held.until, into)
+    assert into.people == [WHO]
+
+
+def cast_off(row):
+    return replace(row, field="views/2026Q4")
 
 
 @given(st.binary(min_size=32, max_size=32))

@@ -254,6 +254,12 @@ def _lines(
 PENDING = "custody.retention"
 BEHAVIOUR = ("purchases", "purchases.sensitive", "views")
 PAGE = 250
+Watch = Callable[[int], None]
+"""Told how many people are done so far."""
+
+
+def _unwatched(_done: int) -> None:
+    """Nobody looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,15 +279,17 @@ class Planned:
         return tuple(row.field for row in self.rows if row.action == action)
 
 
-def retention_plan(desk: Desk, actor: Actor) -> list[Planned]:
+def retention_plan(desk: Desk, actor: Actor, watch: Watch = _unwatched) -> list[Planned]:
     """Say for everybody what its time is over; deletes nothing. One house event, naming nobody.
 
     Who has nothing to delete is left out.
     """
-    found = []
+    found, done = [], 0
     with desk.store.look() as view:
         for page in _pages(desk, view):
             found += [p for p in _planned(desk, view, page) if p.fields("delete")]
+            done += len(page)
+            watch(done)
         size = view.log.size
     counts = {
         "people": len(found),
@@ -334,7 +342,11 @@ def _held(desk: Desk, rows: Sequence[Sealed]) -> list[retention.Held]:
 
 
 def retention_apply(
-    desk: Desk, people: Sequence[PersonId], actor: Actor, settle: Callable[[], None]
+    desk: Desk,
+    people: Sequence[PersonId],
+    actor: Actor,
+    settle: Callable[[], None],
+    watch: Watch = _unwatched,
 ) -> dict[str, int]:
     """Delete of these people what its time is over: event, journal, keys, rows; repeatable.
 
@@ -345,7 +357,9 @@ def retention_apply(
         desk: The workspace.
         people: From a plan; anybody else is judged as well.
         actor: Who carries it out.
-        settle: Folds write-ahead logs away, so that overwritten bytes are gone.
+        settle: Folds write-ahead logs away, so that overwritten bytes are gone; called once a
+            `PAGE` of people.
+        watch: Told how many are done.
 
     Returns:
         Counts of fields and scopes deleted, and of people who leave.
@@ -354,7 +368,7 @@ def retention_apply(
         Unavailable: A store did not answer; repeat.
     """
     counts = {"fields": 0, "scopes": 0, "leave": 0}
-    for person in people:
+    for place, person in enumerate(people, 1):
         done = _announce(desk, person, actor)
         if done is None:
             counts["leave"] += 1
@@ -363,8 +377,17 @@ def retention_apply(
         counts["fields"] += len(fields)
         counts["scopes"] += len(scopes)
         if fields or scopes:
-            finish_retention(desk, person, settle)
+            finish_retention(desk, person, _later)
+        if place % PAGE == 0:
+            settle()
+            watch(place)
+    settle()
+    watch(len(people))
     return counts
+
+
+def _later() -> None:
+    """Overwritten bytes are folded away with those of the next people."""
 
 
 def _announce(

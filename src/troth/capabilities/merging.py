@@ -9,13 +9,12 @@ from dataclasses import replace
 
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import events, fold
-from troth.kernel.desk import EXTERNAL, Desk, append_together, pointers
+from troth.kernel.desk import ALIASES, EXTERNAL, Desk, aliases, append_together, pointers
 from troth.kernel.scribe import Recorded
 from troth.ports import Transaction, View
-from troth.terms import Actor, Channel, Gathered, PersonId, PersonRecord
+from troth.terms import Actor, Channel, Gathered, PersonId, PersonRecord, Role
 
-ALIASES = "people.alias"
-"""Key is the id that stays and the id merged into it; gone with an un-merge or an erasure."""
+MAY_MERGE = frozenset({Role.SYSTEM, Role.OFFICER})
 _ONE_ADDRESS = frozenset({"hard_bounce"})
 """Suppressions that are about an address alone and do not follow its owner to another one."""
 
@@ -29,10 +28,11 @@ def merge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Actor
 
     Raises:
         NotFound: One of the ids is unknown.
-        InvalidInput: Both ids are the same, or no reason is given.
+        InvalidInput: Both ids are the same, no reason is given, or this role may not.
         Conflict: One is merged already, or is being erased. Nothing was recorded.
         Shredded: One was erased.
     """
+    _require_officer(actor)
     if keep == other or not reason.strip():
         raise InvalidInput("a merge needs two different ids and a reason")
     while True:
@@ -64,10 +64,11 @@ def unmerge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Act
 
     Raises:
         NotFound: One of the ids is unknown, or `other` is not merged into `keep`.
-        InvalidInput: No reason is given.
+        InvalidInput: No reason is given, or this role may not.
         Conflict: An erasure of both has begun: it is finished for both.
         Shredded: They were erased.
     """
+    _require_officer(actor)
     if not reason.strip():
         raise InvalidInput("an un-merge needs a reason")
     while True:
@@ -94,13 +95,18 @@ def unmerge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Act
                 return
 
 
-def aliases(view: View, person: PersonId) -> list[PersonId]:
-    """Return every id merged into this one, at any remove."""
-    out = []
-    for key, _ in view.rows(ALIASES, person, b"", 10_000):
-        alias = PersonId(key[len(person) :])
-        out += [alias, *aliases(view, alias)]
-    return out
+def _require_officer(actor: Actor) -> None:
+    if actor.role not in MAY_MERGE:
+        raise InvalidInput("this role may not merge anybody", "ask the privacy officer")
+
+
+def merged_into(view: View, keep: PersonId) -> list[PersonId]:
+    """Return the ids merged into this one directly: those an un-merge can take out again."""
+    return [
+        alias
+        for alias in aliases(view, keep)
+        if view.gather([alias], None)[0].record.alias == keep.hex()
+    ]
 
 
 def _pair(view: View, keep: PersonId, other: PersonId) -> tuple[Gathered, Gathered]:

@@ -13,7 +13,7 @@ import msgspec
 from troth import crypto
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import consent, events, ledger, proof, restrictions
-from troth.kernel.desk import INDEX, Desk, drop_pointer, pointers
+from troth.kernel.desk import ALIASES, INDEX, Desk, drop_pointer, everybody, pointers
 from troth.kernel.facts import House
 from troth.kernel.scribe import Recorded
 from troth.ports import Transaction, View
@@ -37,9 +37,10 @@ from troth.terms import (
 )
 
 OPEN = "rights.erasing"
-ALIASES = "people.alias"
 SALT_BYTES = 32
 MAY_ERASE = frozenset({Role.PERSON, Role.SYSTEM, Role.OFFICER})
+MAY_RESTRICT = frozenset({Role.PERSON, Role.SYSTEM, Role.SUPPORT, Role.OFFICER})
+MAY_LIFT = frozenset({Role.PERSON, Role.SYSTEM, Role.OFFICER})
 NOT_COVERED = (
     "a backup of keys/ made before {at} still opens data backups made before {at}",
     "copies at partners that have not answered, mails already delivered, printed pages",
@@ -95,7 +96,14 @@ def timeline(desk: Desk, person: PersonId) -> list[Recorded]:
 
 
 def restrict(desk: Desk, person: PersonId, reason: str, actor: Actor) -> None:
-    """Keep a person's data and use it for nothing, until `lift_restriction`."""
+    """Keep a person's data and use it for nothing, until `lift_restriction`.
+
+    Raises:
+        InvalidInput: This role may not.
+        NotFound: Nothing is held under this id.
+        Shredded: The person was erased.
+    """
+    _require(actor, MAY_RESTRICT)
     said = events.ProcessingRestricted(restricted=True, reason=reason)
     while True:
         with desk.store.look() as view:
@@ -112,8 +120,14 @@ def restrict(desk: Desk, person: PersonId, reason: str, actor: Actor) -> None:
 
 
 def lift_restriction(desk: Desk, person: PersonId, reason: str, actor: Actor) -> None:
-    """End a restriction."""
+    """End a restriction; raises as `restrict` does."""
+    _require(actor, MAY_LIFT)
     desk.record(person, [events.ProcessingRestricted(restricted=False, reason=reason)], actor)
+
+
+def _require(actor: Actor, roles: frozenset[Role]) -> None:
+    if actor.role not in roles:
+        raise InvalidInput("this role may not decide this", "ask the privacy officer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +162,6 @@ class _Open(msgspec.Struct, array_like=True):
 _decode_open = msgspec.json.Decoder(_Open).decode
 
 
-def everybody_of(desk: Desk, view: View, person: PersonId) -> list[PersonId]:
-    """Return every id of the human being an id belongs to: the one that stays first."""
-    out = [desk.keeper(view, person)]
-    for each in out:  # grows while it is walked
-        rows = view.rows(ALIASES, each, b"", 10_000)
-        out += [PersonId(key[len(each) :]) for key, _ in rows]
-    return out
-
-
 def begin_erasure(desk: Desk, person: PersonId, request: str, actor: Actor) -> None:
     """Step 1: the event in the chain of every id of the person; from here on every use is refused.
 
@@ -171,7 +176,7 @@ def begin_erasure(desk: Desk, person: PersonId, request: str, actor: Actor) -> N
                 raise NotFound("nothing is held under this id")
             if view.row(OPEN, person) is not None or view.row(_DONE, person) is not None:
                 return
-            people = everybody_of(desk, view, person)
+            people = everybody(view, person)
             prepared = _announced(desk, view, people, events.PersonErasing(request), actor)
             salt = desk.randomness.take(SALT_BYTES).hex()
         with desk.store.book() as tx:

@@ -129,6 +129,24 @@ def months_back(day: date, months: int) -> date:
     return add_months(day, -months)
 
 
+def years_lived(born: int, at: Instant) -> int:
+    """Return the whole years somebody born in a year has lived for sure: in doubt the younger.
+
+    >>> years_lived(2008, Instant(1_795_000_000_000_000))
+    17
+    """
+    return moment(at).year - born - 1
+
+
+def quarter(day: date) -> str:
+    """Name the calendar quarter a day lies in; behaviour is sealed under one key a quarter.
+
+    >>> quarter(date(2026, 11, 23))
+    '2026Q4'
+    """
+    return f"{day.year}Q{(day.month + 2) // 3}"
+
+
 def za_days(start: date, count: int, calendar: Calendar) -> Due:
     """Start excluded, last day included unless a Sunday or holiday; Saturday counts."""
     raw = start + timedelta(days=count)

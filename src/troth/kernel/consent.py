@@ -46,7 +46,7 @@ TOP_LEVEL: Final = 5
 FREE_LEVEL: Final = 1
 """The level that uses no data: in force wherever a marketing ground stands."""
 
-_GUARDIANS = frozenset({"competent_person", "authorised_agent"})
+GUARDIANS = frozenset({"competent_person", "authorised_agent"})
 _PROOFS = ("notice", "time", "method", "proof")
 NOTHING_SAID: Final = Standing()
 _NO_CATEGORIES: frozenset[str] = frozenset()
@@ -358,7 +358,7 @@ def proven(record: PersonRecord, purpose: Purpose, grant: Act, at: Instant) -> b
     """Tell whether a grant counts: made by then, confirmed if need be, by somebody of age."""
     if purpose.double_opt_in and not grant.confirmed:
         return False
-    if record.age == "minor" and record.subject != "juristic" and grant.by not in _GUARDIANS:
+    if record.age == "minor" and record.subject != "juristic" and grant.by not in GUARDIANS:
         return False
     return grant.at <= at
 
@@ -422,6 +422,19 @@ def withdrawn_categories(record: PersonRecord) -> frozenset[str]:
         p.removeprefix(_SOME_WITHDRAWN) for p in record.standings if p.startswith(_SOME_WITHDRAWN)
     ]
     return frozenset(c for c in named if c and (grant is None or _withdrawn(record, c, grant)))
+
+
+def refused(record: PersonRecord, where: Scope, category: str) -> bool:
+    """Tell whether a category was refused here, alone or with all of it, and not agreed to since.
+
+    A later yes that does not name the category leaves it refused.
+    """
+    grant = record.standings.get(where.exact, NOTHING_SAID).grant
+    if grant is not None and category not in grant.categories:
+        grant = None
+    places = (where.exact, *where.wide, key(where.purpose.name, f"#{category}"))
+    denials = [record.standings.get(place, NOTHING_SAID).deny for place in places]
+    return any(deny is not None and not (grant and _after(grant, deny)) for deny in denials)
 
 
 def _withdrawn(record: PersonRecord, category: str, grant: Act) -> bool:

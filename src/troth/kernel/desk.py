@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from troth import crypto
 from troth.kernel import gate
@@ -22,6 +22,7 @@ from troth.ports import (
 )
 from troth.terms import (
     NO_HEAD,
+    SECOND,
     Actor,
     Channel,
     Claim,
@@ -42,6 +43,10 @@ from troth.terms import (
 SYSTEM = Actor(Role.SYSTEM, "troth")
 ASK_ONCE = "ask_once"
 EXTERNAL = "people.external"
+ALIASES = "people.alias"
+"""Key is the id that stays and the id merged into it; gone with an un-merge or an erasure."""
+CLOCK_SLACK = 2 * SECOND
+"""A clock that lags the record by more is believed in nothing: every use is refused."""
 _TIMED = re.compile("t([0-9a-f]{7})")
 INDEX = "people.index"
 """Which rows of own tables lead to a person; key: psid, length and name of the table, row key."""
@@ -69,13 +74,16 @@ class Desk:
     grouping: Callable[[], Grouping | None] = lambda: None
 
     def house(self, view: View) -> House:
-        """Return the house as published at this view; read once per house version."""
+        """Return the house as published at this view; read once per house version.
+
+        Where the machine's clock lags the record by more than two seconds, it says so.
+        """
         house = self._houses.get(view.house_version)
         if house is None:
             house = read_house(view.house_version, view.published_all(""))
             self._houses.clear()
             self._houses[view.house_version] = house
-        return house
+        return replace(house, clock_sure=False) if view.behind > CLOCK_SLACK else house
 
     def claim(self, request: UseRequest, house: House) -> Claim | Refusal:
         """Judge a claim once for a batch: house, then staff policy; no person is looked at."""
@@ -112,11 +120,7 @@ class Desk:
 
     def keeper(self, view: View, person: PersonId) -> PersonId:
         """Return whom an id belongs to after merges: itself, or the id that stayed."""
-        while found := view.gather([person], None):
-            if not found[0].record.alias:
-                break
-            person = PersonId(bytes.fromhex(found[0].record.alias))
-        return person
+        return keeper(view, person)
 
     def token_key(self, token: str) -> bytes:
         """Return the MAC a stop token is kept under; the token itself is nowhere in the record.
@@ -176,6 +180,30 @@ class Desk:
             with self.store.book() as tx:
                 if not tx.append(prepared):
                     return prepared
+
+
+def keeper(view: View, person: PersonId) -> PersonId:
+    """Return whom an id belongs to after merges; one unknown belongs to itself."""
+    while found := view.gather([person], None):
+        if not found[0].record.alias:
+            break
+        person = PersonId(bytes.fromhex(found[0].record.alias))
+    return person
+
+
+def aliases(view: View, person: PersonId) -> list[PersonId]:
+    """Return every id merged into this one, at any remove."""
+    out = []
+    for key, _ in view.rows(ALIASES, person, b"", 10_000):
+        alias = PersonId(key[len(person) :])
+        out += [alias, *aliases(view, alias)]
+    return out
+
+
+def everybody(view: View, person: PersonId) -> list[PersonId]:
+    """Return every id of the human being an id belongs to: the one that stays first."""
+    kept = keeper(view, person)
+    return [kept, *aliases(view, kept)]
 
 
 def append_together(tx: Transaction, prepared: Sequence[Prepared]) -> bool:

@@ -1,20 +1,24 @@
 """Two records become one: partial folds of one person, or two profiles of the same human being."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from troth.kernel.consent import (
     CHANNELS,
+    GUARDIANS,
     LEVEL_KEY,
     NOTHING_SAID,
     PERSONALISE,
+    Scope,
     apply_level,
+    grant_end,
     key,
     latest_sends,
     newest,
     newest_relations,
     note_level,
     rank,
+    refused,
     scope,
     stands,
     with_act,
@@ -68,8 +72,10 @@ def merge(
     """Merge two profiles into `mine`: the most restrictive of both, per purpose and channel.
 
     Where either profile had said no, the merge itself counts as that no, from `act` on: a yes that
-    the other profile gave later does not survive it, a yes given after the merge does. To undo a
-    merge, fold both chains again without it.
+    the other profile gave later does not survive it, a yes given after the merge does. Where both
+    said yes and named categories, each category is asked for itself: one that a profile refused or
+    withdrew is closed, one that a profile agreed to and the other said nothing about stays. To
+    undo a merge, fold both chains again without it.
 
     Args:
         mine: The profile that stays.
@@ -82,6 +88,8 @@ def merge(
     for place, status in _closed(merged, (mine, theirs), purposes, act).items():
         denial = replace(act, status=status, categories=(), until=0)
         standings[place] = with_act(standings.get(place, NOTHING_SAID), denial)
+    for place, grant in _agreed_by_both((mine, theirs), purposes, act).items():
+        standings[place] = replace(standings[place], grant=grant)
     merged = replace(merged, standings=standings)
     levels = [side.level for side in (mine, theirs) if side.level >= 0]
     return apply_level(merged, min(levels), act) if levels else merged
@@ -109,6 +117,39 @@ def _closed(
     for category in ("", *withdrawn) if withdrawn else ():
         closed[key(PERSONALISE, f"#{category}")] = ConsentStatus.WITHDRAWN
     return closed
+
+
+def _agreed_by_both(
+    sides: tuple[PersonRecord, PersonRecord], purposes: Mapping[str, Purpose], act: Act
+) -> dict[str, Act]:
+    """Places where the newest yes would open other categories than both profiles agreed to."""
+    out = {}
+    for purpose in purposes.values():
+        for channel in (*sorted(CHANNELS), ""):
+            where = scope(purpose, channel, purposes)
+            held = [
+                found[1]
+                for side in sides
+                if (found := stands(side, where, act.at))[1] and found[0] in GRANTING
+            ]
+            named = frozenset[str]().union(*(one.categories for one in held))
+            yes = {c for c in named if not any(refused(side, where, c) for side in sides)}
+            if held and yes != set(max(held, key=rank).categories):
+                out[where.exact] = _both(held, where, yes)
+    return out
+
+
+def _both(held: Sequence[Act], where: Scope, yes: Iterable[str]) -> Act:
+    """One yes for two: with the sooner end, and no better proven than the lesser of them."""
+    ends = [end for one in held if (end := grant_end(where.purpose, one))]
+    newest_first = sorted(held, key=rank, reverse=True)
+    return replace(
+        newest_first[0],
+        categories=tuple(sorted(yes)),
+        until=min(ends, default=0),
+        confirmed=all(one.confirmed for one in held),
+        by=min((one.by for one in newest_first), key=lambda who: who in GUARDIANS),
+    )
 
 
 def _narrow_facts(joined: PersonRecord, mine: PersonRecord, theirs: PersonRecord) -> PersonRecord:

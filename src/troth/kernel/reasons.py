@@ -1,6 +1,6 @@
 """Reasons: their order, and what would help, as catalogue ids; the words live in catalogues."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -74,6 +74,15 @@ def refusal(reasons: Sequence[Reason]) -> Refusal:
         return Refusal((reasons[0],))
     distinct = dict.fromkeys(reasons)
     return Refusal(tuple(sorted(distinct, key=_position)))
+
+
+def told_reasons(reasons: Iterable[Reason]) -> tuple[dict[str, str], ...]:
+    """Spell reasons as events keep them: code and rule; words and remedies may change later.
+
+    >>> told_reasons([house_reason(ReasonCode.MINOR)])
+    ({'code': 'minor', 'rule': 'house'},)
+    """
+    return tuple({"code": str(r.code), "rule": r.rule} for r in reasons)
 
 
 def _position(reason: Reason) -> tuple[int, str]:

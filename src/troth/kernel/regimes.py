@@ -146,6 +146,10 @@ class Ruleset:
         ]
         return max(asked, default=0)
 
+    def age_class(self, years: int, residence: str, seat: str, at: Instant) -> str:
+        """Tell `adult` from `minor` by whole years lived, under the strictest applying rule."""
+        return "adult" if years >= self.adult_years(residence, seat, at) else "minor"
+
     def due(self, rule_id: str, start: Instant, seat: str = "") -> tuple[Instant, Instant]:
         """When a duty that began at `start` ends: (strict, legal), each exclusive.
 
