@@ -39,8 +39,13 @@ lint: $(VENV)/test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two halves side by side, one a core: pages and demo, and all the rest, which covers the kernel.
+FACE := tests/surfaces tests/demo
+
 test: $(VENV)/test browser lint
-	$(BIN)/python -m coverage run -m pytest -m "not soak"
+	@$(BIN)/python -m pytest -m "not soak" -o cache_dir=$(VENV)/cache-face $(FACE) > $(VENV)/face.log 2>&1 & face=$$!; \
+	$(BIN)/python -m coverage run -m pytest -m "not soak" $(FACE:%=--ignore=%) src tests; core=$$?; \
+	wait $$face; pages=$$?; cat $(VENV)/face.log; exit $$(( core | pages ))
 	$(BIN)/python -m coverage report --fail-under=100
 
 soak: $(VENV)/test browser

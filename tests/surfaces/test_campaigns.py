@@ -3,6 +3,7 @@
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -421,7 +422,7 @@ def test_serving_sends_what_is_due_and_leaves_no_worker_behind(shop):
         toml = shop.house.folder / "troth.toml"
         toml.write_text(toml.read_text().replace("localhost:2525", f"127.0.0.1:{port}"))
         pages = subprocess.Popen(
-            [*map(str, line), "--port", "8473"], stdout=subprocess.DEVNULL,
+            [*map(str, line), "--port", free_port()], stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, preexec_fn=listens,  # noqa: PLW1509 - one thread here
         )  # fmt: skip
         try:
@@ -432,6 +433,12 @@ def test_serving_sends_what_is_due_and_leaves_no_worker_behind(shop):
             pages.wait(30)
     assert len(shop.house.delivered()) >= 12
     until(lambda: not Path(f"/proc/{child}").exists())
+
+
+def free_port():
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return str(asked.getsockname()[1])
 
 
 def listens():

@@ -295,7 +295,7 @@ def test_nobody_and_several_are_bad_input(ws):
         ran = shop.at(ws, "explain", person, "--purpose", "offers")
         assert (ran.status, ran.err.splitlines()[-1]) == (
             2,
-            "troth: nobody is known under this; give the outside id or the e-mail address",
+            "troth: nobody is known under this; give the customer number (outside id) or the address",
         )
     shared = shop.at(ws, "explain", shop.address("c-shared1"), "--purpose", "offers")
     assert (shared.status, "2 people share this address" in shared.err) == (2, True)
@@ -340,7 +340,9 @@ def test_consent_is_given_shown_and_withdrawn(ws):
     give = ("consent", "give", "c-silent", "--purpose", "offers", "--channel", "email")
     assert shop.at(ws, *give).status == 2
     given = data(ws, *give, *GRANT)
-    assert sorted(given) == ["at", "channels", "n", "purpose", "receipt", "recorded"]
+    assert given.keys() == {
+        "at", "channels", "n", "notice_current", "purpose", "receipt", "recorded",
+    }  # fmt: skip
     assert given["recorded"] == ["consent.given"]
     shown = data(ws, "consent", "show", "c-silent")
     assert sorted(shown) == ["at", "history", "level", "standing"]

@@ -72,8 +72,33 @@ def test_the_hub_shows_the_report_and_says_where_purchases_come_from():
     assert "Demo time" in text
     numbers = re.search(r'<ul class="numbers">(.*?)</ul>', text, re.DOTALL)[1]
     assert numbers.count("<li>") <= 5
-    for door in ("Customer", "Marketer", "Privacy officer", "IT and security", "Agency"):
+    titles = ("Customer", "Marketer", "Privacy officer", "IT and security", "Support", "Agency")
+    for door in titles:
         assert f"<h3>{door}</h3>" in text
+
+
+def test_each_door_of_the_hub_is_a_form_of_its_own_and_two_marketers_come_in():
+    text = get("/").text
+    forms = re.findall(
+        r'action="/doors/(\w+)"><input type="hidden" name="who" value="([^"]+)"', text
+    )
+    assert [role for role, _ in forms] == [
+        "marketer", "marketer", "privacy_officer", "it", "support",
+    ]  # fmt: skip
+    for role, who in forms:
+        answer = shop().client.post(f"/doors/{role}", data={"who": who}, follow_redirects=False)
+        assert answer.headers["location"] == "/console"
+        name = who.partition("@")[0].capitalize()
+        assert f"Good day, {name}." in shop().client.get("/console").text
+    shop().client.post("/sign-out")
+
+
+def test_without_a_demo_no_door_stands_open_and_staff_sign_in():
+    s = shop()
+    with TestClient(build_app(s.ws, None, None), base_url="http://localhost") as client:
+        text = client.get("/").text
+    assert "/doors/" not in text
+    assert text.count('href="/signin"') >= 4
 
 
 def test_the_chart_and_its_table_say_the_same_and_no_small_count():
@@ -237,6 +262,9 @@ def test_the_message_at_the_chosen_level_is_the_message_that_would_be_sent():
     _, (mine,) = levels.at_levels(hub, s.person("shop-22"), lambda chosen: [chosen])
     from troth.surfaces.web.inbox import part
 
+    counted = re.compile(r"https://my\.marula\.example/go/winback-1/1\.[0-9a-f]{24}")
+    assert counted.search(sent)
+    sent = counted.sub("https://marula.example/this-week", sent)
     assert part(mine.mail, "html").strip() == sent.strip()
 
 

@@ -10,13 +10,15 @@ import time
 
 import listexports
 import pytest
+from cast import bytes_of
 from cli_shop import run
 from hub_shop import shop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from troth import app
 from troth.errors import InvalidInput, NotFound, Unavailable
-from troth.surfaces.commands import listcheck as told
+from troth.surfaces import list_words as told
 from troth.surfaces.web import listcheck as page
 from troth.surfaces.web import server
 from troth.surfaces.web.uploads import Upload
@@ -167,7 +169,7 @@ def test_bad_input_is_one_line_with_a_remedy(tmp_path, text, more, said):
 
 def test_every_reason_evidence_finding_field_and_condition_has_words():
     words = told.words()
-    assert set(words["field"]) == set(told.app.list_fields())
+    assert set(words["field"]) == set(app.list_fields())
     assert set(words["before"]) == {"registry", "similar", "hours", "wording"}
     for name in ("notice", "time", "method", "proof", "consent", "sale_date"):
         assert told.evidence(name) != name
@@ -311,7 +313,7 @@ def test_nothing_stays_no_file_no_log_no_event(browser, tmp_path, monkeypatch, c
         "record.db-wal",
         "record.db-shm",
     }
-    assert all(SECRET.encode() not in p.read_bytes() for p in after)
+    assert SECRET.encode() not in bytes_of(after)
     assert shop().size() == size
     assert SECRET not in "".join(capfd.readouterr())
     assert browser.client.get("/console/list/not.csv").status_code == 404

@@ -5,6 +5,10 @@ import re
 import pytest
 from hub_shop import shop
 
+from troth.app import segment_defaults
+from troth.surfaces import timeline
+from troth.surfaces.web import people as page_of_people
+
 ROLE = "support"
 
 
@@ -80,3 +84,16 @@ def test_a_merge_without_a_reason_or_with_oneself_is_told():
     same = {"keep": "shop-23", "other": "shop-23", "why": "x"}
     for form in (same, {**same, "other": "shop-24", "why": " "}, {**same, "other": "nobody"}):
         assert post(officer, "/console/people/merge", **form).status_code == 400
+
+
+def test_staff_read_of_each_answer_in_words_that_speak_of_the_person():
+    assert page_of_people.SAID.keys() == timeline.STATES.keys()
+    assert not any(re.search(r"\b[Yy]ou", said) for said in page_of_people.SAID.values())
+
+
+def test_the_page_and_the_segments_agree_on_when_somebody_lapsed():
+    limits = segment_defaults()["stages"]
+    page = post(shop().door(ROLE), outside="shop-11", case="T-9").text
+    told = [text.format(**limits) for text in page_of_people.STAGES.values()]
+    assert sum(f"{text}." in page for text in told) == 1
+    assert str(limits["ended_days"]) in page_of_people.STAGES["ended"].format(**limits)

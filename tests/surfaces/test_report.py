@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -69,14 +70,23 @@ def test_a_refused_attempt_of_staff_is_a_near_miss():
 
 
 def test_small_numbers_stay_hidden_on_page_paper_and_data():
-    assert reporting.few(9) == "fewer than 10"
-    assert reporting.few(0) == "0"
-    assert reporting.few(10) == "10"
     told = month()
     for each in told.campaigns:
         each.ends["bounced"] = 3
     assert {row.cells[4] for row in reporting.campaigns(told)} == {"fewer than 10"}
     assert all(c["bounced"] is None for c in reporting.data(shop().ws, told)["campaigns"])
+
+
+def test_a_small_number_cannot_be_worked_out_from_a_total_of_the_report():
+    told = month()
+    small, large, larger = (trust.CampaignMonth(name) for name in ("a", "b", "c"))
+    small.ends["handed"], large.ends["handed"], larger.ends["handed"] = 4, 60, 900
+    made = replace(told, campaigns=(small, large, larger))
+    rows = {row.cells[0]: row.cells[1] for row in reporting.campaigns(made)}
+    assert rows == {"a": "fewer than 10", "b": "not shown", "c": "900"}
+    assert "964 messages" in reporting.headline(made), "the total stands beside them"
+    data = {c["name"]: c["handed"] for c in reporting.data(shop().ws, made)["campaigns"]}
+    assert data == {"a": None, "b": None, "c": 900}
 
 
 def test_who_did_what_names_staff_by_their_role_and_first_name():
@@ -112,6 +122,24 @@ def test_the_page_is_for_marketers_and_officers(role, status):
     assert answer.status_code == status
     if status == 200:
         assert not re.search(r"shop-\d|Planted|Secretname|@post", answer.text)
+
+
+def test_looking_at_the_report_writes_nothing_and_counting_is_a_press_of_its_own():
+    client = shop().door("marketer")
+    size = shop().size()
+    for path in ("/console/report", "/console/report.pdf"):
+        assert client.get(path).status_code == 200
+        assert client.head(path).status_code == 200
+    assert shop().size() == size
+    assert "recorded since the last count" in client.get("/console/report").text
+    token = shop().form(client, "/console/report")
+    answer = client.post("/console/report", data={"form": token, "month": "2026-11"})
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/console/report?month=2026-11",
+    )
+    assert "recorded since the last count" not in client.get("/console/report").text
+    assert client.post("/console/report", data={"form": "x"}).status_code == 403
 
 
 def test_the_paper_is_a_pdf_and_a_month_without_anything_says_so():

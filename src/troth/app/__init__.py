@@ -18,6 +18,17 @@ from troth.app.campaigns import (
 from troth.app.campaigns import draft as draft_campaign
 from troth.app.campaigns import start as start_campaign
 from troth.app.campaigns import submit as submit_campaign
+from troth.app.channels import Target, deliver_channel, prove_list
+from troth.app.connections import deliver_webhooks
+from troth.app.housekeeping import MAY_RUN as MAY_RUN_RETENTION
+from troth.app.housekeeping import (
+    Housekeeping,
+    State,
+    erase_leaving,
+    plan_retention,
+    run_retention,
+)
+from troth.app.housekeeping import state as house_state
 from troth.app.imports import Extras, drafts, import_file, open_file
 from troth.app.links import check_links
 from troth.app.listcheck import (
@@ -46,6 +57,7 @@ from troth.app.messages import (
     template_names,
     template_versions,
 )
+from troth.app.outcome import Results, count_results, results_of
 from troth.app.previews import Look, Masked, looks_left, masked, send_test
 from troth.app.returns import demo_inbox, listener, take_files, take_mail
 from troth.app.segments import Answer as SegmentAnswer
@@ -72,7 +84,7 @@ from troth.app.sending import (
     renderer,
     signers,
 )
-from troth.app.staff import exposure, office, real_clock
+from troth.app.staff import exposure, office
 from troth.app.starters import Starter, begin, starters, write_new
 from troth.app.workspace import (
     FOLLOWERS,
@@ -90,6 +102,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOLLOWERS",
+    "MAY_RUN_RETENTION",
     "PROJECTIONS",
     "STOPPED",
     "Asked",
@@ -98,15 +111,19 @@ __all__ = [
     "Extras",
     "Face",
     "Foreseen",
+    "Housekeeping",
     "ListTold",
     "Listed",
     "Look",
     "Masked",
     "MessageDraft",
     "OpenFile",
+    "Results",
     "SegmentAnswer",
     "Sending",
     "Starter",
+    "State",
+    "Target",
     "Workspace",
     "audience_of",
     "begin",
@@ -117,16 +134,21 @@ __all__ = [
     "check_published",
     "check_template",
     "count_audience",
+    "count_results",
     "decided",
-    "demo_inbox",
     "deliver",
+    "deliver_channel",
+    "deliver_webhooks",
+    "demo_inbox",
     "draft_campaign",
     "drafts",
+    "erase_leaving",
     "erasure",
     "exposure",
     "faces",
     "hold_list",
     "house_of",
+    "house_state",
     "import_file",
     "init",
     "journal",
@@ -141,8 +163,10 @@ __all__ = [
     "office",
     "open",
     "open_file",
+    "plan_retention",
     "prepare_list",
     "preview_of",
+    "prove_list",
     "proxies",
     "publish_audience",
     "publish_template",
@@ -151,14 +175,15 @@ __all__ = [
     "read_draft",
     "read_message",
     "read_segment",
-    "real_clock",
     "real_micros",
     "real_seconds",
     "rebuild_reach",
     "recount",
     "renderer",
     "restore_audience",
+    "results_of",
     "retention",
+    "run_retention",
     "samples",
     "save_draft",
     "save_message",

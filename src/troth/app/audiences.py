@@ -1,74 +1,81 @@
 """Audiences: the engine's copy rebuilt, an audience read, its candidates found."""
 
+import gc
 import re
 import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from troth import crypto
 from troth.app.workspace import Workspace
-from troth.capabilities import insight, rights
+from troth.capabilities import insight, outreach, rights
 from troth.errors import InvalidInput, NotFound
 from troth.kernel import audience, events, profiles
-from troth.kernel.desk import SYSTEM
+from troth.kernel.columns import Columns
+from troth.kernel.desk import SYSTEM, Desk
 from troth.ports import View
-from troth.terms import Actor, Channel, PersonId
+from troth.terms import Actor, PersonId
 
 if TYPE_CHECKING:
-    from troth.adapters.reach import Reach
+    from troth.adapters.reach import PersonRow, Reach
 
 
-def rebuild_reach(opened: Workspace, actor: Actor) -> int:
+def rebuild_reach(
+    opened: Workspace, actor: Actor, progress: Callable[[int], None] = lambda _done: None
+) -> int:
     """Build the next audience generation from the record; return how many people are in it.
 
-    One house event before it runs; needs the extra `[reach]`.
+    One house event before it runs; needs the extra `[reach]`. What is there stays in use until the
+    next is whole; a rebuild that was killed is begun again, and nothing of it is left.
+
+    Args:
+        opened: The workspace.
+        actor: Who rebuilds.
+        progress: Told how many people are in so far.
     """
-    from troth.adapters.reach import PersonRow, PurchaseColumns, ReachWriter
+    from troth.adapters.reach import ReachWriter
 
     desk = opened.desk
     with opened.store.look() as view:
         told = events.SetProcessed("rebuild", "reach", view.log.size, {}, "", "personalise")
     desk.record_house(told, actor)
-
-    def columns(page: list[insight.Bought]) -> PurchaseColumns:
-        names = sorted({group for one in page for group in one.groups})
-        places = {name: i for i, name in enumerate(names)}
-        money = sorted({one.currency for one in page})
-        return PurchaseColumns(
-            people=[one.person for one in page],
-            runs=[len(one.days) for one in page],
-            days=[day for one in page for day in one.days],
-            groups=[places[group] for one in page for group in one.groups],
-            units=[units for one in page for units in one.units],
-            minor=[minor for one in page for minor in one.minor],
-            currencies=[money.index(one.currency) for one in page for _ in one.days],
-            names=names,
-            money=money,
-        )
-
-    def shaped(page: list[insight.Row]) -> list[PersonRow]:
-        held = view.gather([row.person for row in page], Channel.EMAIL)
-        split = {each.person: profiles.split(each) for each in held}
-        member = desk.scribe.member
-        return [
-            PersonRow(r.person, r.known, zone=r.zone, subject=r.subject, split=split[r.person],
-                      member=member(r.person))
-            for r in page
-        ]  # fmt: skip
-
     with opened.store.look() as view:
         writer = ReachWriter(opened.settings.reach, sensitive=refused_words())
-        built = writer.rebuild(
-            (shaped(page) for page in insight.rows(desk, view, actor)),
-            (columns(page) for page in insight.agreed_purchases(desk, view, actor) if page),
-            view.now,
-            view.log.size,
-        )
+        pages = insight.everything(desk, view, actor)
+        filled = (_filled(desk, page) for page in pages)
+        with uncollected():
+            built = writer.rebuild_pages(filled, view.now, view.log.size, progress)
     with opened.store.look() as view:
         if rights.erased_since(view, 0):
             writer.prune(1)  # the generation before still holds whoever left since
     return built.people
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Put off the search for unreachable circles: millions of rows pass here and make none."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _filled(desk: Desk, page: insight.Page) -> "tuple[list[PersonRow], Columns]":
+    """Shape one page as the writer takes it."""
+    from troth.adapters.reach import PersonRow
+
+    member = desk.scribe.member
+    rows = [
+        PersonRow(row.person, row.known, zone=row.zone, subject=row.subject,
+                  split=profiles.split(gathered), member=member(row.person))
+        for row, gathered in zip(page.rows, page.gathered, strict=True)
+    ]  # fmt: skip
+    return rows, page.bought
 
 
 def named_audience(name: str) -> str:
@@ -130,8 +137,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 def decided(opened: Workspace, campaign: str) -> int:
     """Return how many people a campaign booked a message for and still knows."""
     with opened.store.look() as view:
-        prefix = crypto.sha256(campaign.encode())[:8]
-        return len(view.rows("outreach.done", prefix, b"", 2**31))
+        return outreach.decided(view, campaign)
 
 
 def narrow(opened: Workspace, name: str) -> tuple[audience.Audience, list[PersonId]]:

@@ -15,10 +15,11 @@ import msgspec
 
 from troth.app.audiences import narrow_to, read_audience, rebuild_reach
 from troth.app.channels import Target, deliver_channel
+from troth.app.connections import deliver_webhooks
 from troth.app.sending import deliver, real_micros, real_seconds, renderer
 from troth.app.workspace import Workspace
 from troth.capabilities import insight, outreach
-from troth.capabilities.outreach import plans, steps, waves
+from troth.capabilities.outreach import holdout, plans, steps, waves
 from troth.engines import mail, texts
 from troth.errors import Conflict, Fault, InvalidInput, NotFound, Unavailable
 from troth.kernel import audience
@@ -287,7 +288,10 @@ class Sending:
             tally = waves.read_tally(view, name)
         campaign = replace(campaign, until=plan.when.last(life.begun))
         if not tally.queued:
-            waves.queue(desk, plan, life, _candidates(opened, plan), self.actor)
+            people = _candidates(opened, plan)
+            held = holdout.standing(desk, people, plan.channel, plan.holdout)
+            holdout.keep(desk, campaign, held, self.actor)
+            waves.queue(desk, plan, life, people, self.actor, held)
         self._hand_over(campaign)
         filler = renderer(opened, campaign, self.shelf(name))
         asked = waves.wave(filler, plan, life, self.actor, real_seconds)
@@ -383,6 +387,11 @@ def tick(sending: Sending) -> Iterator[tuple[str, Fault | None]]:
                 yield name, None
         except Fault as fault:
             yield name, fault
+    try:
+        if deliver_webhooks(opened):
+            yield "webhooks", None
+    except Fault as fault:
+        yield "webhooks", fault
 
 
 def _round(sending: Sending, name: str, life: plans.Life, *, due: bool) -> bool:

@@ -21,6 +21,7 @@ from troth.engines import mail
 from troth.errors import InvalidInput, Unavailable
 from troth.kernel import events, gate
 from troth.kernel.desk import Desk
+from troth.kernel.reasons import told_reasons
 from troth.ports import View
 from troth.terms import (
     DAY,
@@ -107,7 +108,7 @@ def _may_look(desk: Desk, purpose: str, actor: Actor) -> Refusal | None:
 
 
 def _refuse(desk: Desk, purpose: str, reasons: Sequence[Reason], actor: Actor) -> None:
-    told = tuple({"code": str(r.code), "rule": r.rule} for r in reasons)
+    told = told_reasons(reasons)
     desk.record_house(events.HouseRefused(purpose, Action.PERSONALISE, told), actor)
 
 
@@ -124,7 +125,7 @@ def _request(actor: Actor, person: PersonId | None, purpose: str, view: View) ->
 
 
 def _looks_key(ws: Workspace, actor: Actor, view: View) -> bytes:
-    who = ws.desk.scribe.actor(actor, ws.desk.scribe.house)
+    who = ws.desk.scribe.actor(actor, ws.desk.scribe.house).partition("/")[2]  # in any role
     return f"{who}/{view.now // DAY}".encode()
 
 
@@ -195,7 +196,7 @@ def _one(
         request = replace(asked, categories=_without_name(wanted, claim))
         answer = gate.decide(request, facts)
     if isinstance(answer, Refusal):
-        told = tuple({"code": str(r.code), "rule": r.rule} for r in answer.reasons)
+        told = told_reasons(answer.reasons)
         said = events.UseRefused(
             template.purpose,
             Action.PERSONALISE,
@@ -276,7 +277,7 @@ def send_test(ws: Workspace, look: Look, level: int, inbox: Path | None = None) 
         house = desk.house(view)
         claim = desk.claim(asked, house)
     if isinstance(claim, Refusal):
-        told = tuple({"code": str(r.code), "rule": r.rule} for r in claim.reasons)
+        told = told_reasons(claim.reasons)
         no = events.HouseRefused(template.purpose, Action.SEND, told, f"template:{look.name}")
         desk.record_house(no, look.actor)
         return claim

@@ -157,12 +157,15 @@ def listener(opened: "Workspace", counts: Counter[str] | None = None) -> MailLis
     return Listener(Receiving(held.take))
 
 
-def demo_inbox(opened: "Workspace", folder: Path) -> LocalInbox:
-    """Return a demo's mailbox, where what is written to the brand itself is taken in at once."""
+def demo_inbox(opened: "Workspace", folder: Path, takes: float = 0.0) -> LocalInbox:
+    """Return a demo's mailbox, where what is written to the brand itself is taken in at once.
+
+    Each mail takes so many seconds, so that a campaign can be watched, paused and resumed.
+    """
     from troth.adapters.inbox import Inbox
 
     held = Reception(opened, Counter(), threading.Lock())
-    return Inbox(folder, {opened.settings.from_address: held.take})
+    return Inbox(folder, {opened.settings.from_address: held.take}, takes)
 
 
 # What follows

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -141,11 +141,14 @@ def count_audience(opened: Workspace, wanted: audience.Audience, actor: Actor) -
     held = _look(opened, wanted, actor)
     fairness = _fairness(opened, wanted, held.crowds, limits)
     if (used_up := insight.spend(opened.desk, actor, limits)) is not None:
-        return Answer(wanted, used_up, fairness)
+        return Answer(wanted, used_up, replace(fairness, shares=()))
     found = outreach.preview(opened.desk, _campaign(opened, wanted), held.people, actor)
     exact = insight.shown(held.crowds, found.reachable, found.refused, held.at, limits)
     seen = (audience.digest(wanted), held.sketch)
-    return Answer(wanted, insight.admit(opened.desk, actor, seen, exact, limits), fairness)
+    counted = insight.admit(opened.desk, actor, seen, exact, limits)
+    if counted is not exact:  # shares would tell what is kept back
+        fairness = replace(fairness, shares=())
+    return Answer(wanted, counted, fairness)
 
 
 @dataclass(frozen=True, slots=True)

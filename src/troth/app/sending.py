@@ -1,6 +1,6 @@
 """Mail out: who signs, who renders, who hands over; and the machine's own time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from troth import crypto
 from troth.adapters.system import SystemClock
 from troth.app.workspace import Workspace
 from troth.capabilities import outreach
+from troth.capabilities.outreach import clicks
 from troth.capabilities.outreach.texts import TextRenderer
 from troth.engines import mail
 from troth.ports import LocalInbox, MailTransport
@@ -75,8 +76,16 @@ def hand_over(
         courier.run(totals, progress)
         for dead in HandoverJournal.left(folder):  # a worker beside this one was killed
             courier.recover(read(dead.path), totals, HandoverJournal.taken(dead.path))
+            dead.rotate(partial(waiting_for, opened))
         courier.run(totals, progress)
+        log.rotate(partial(waiting_for, opened))
     return totals
+
+
+def waiting_for(opened: Workspace, refs: Sequence[str]) -> frozenset[str]:
+    """Return which of these messages, of any campaign, were taken and did not end yet."""
+    with opened.store.look() as view:
+        return view.leased(f"{outreach.JOB}/", refs)
 
 
 def local_inbox(folder: Path) -> LocalInbox:
@@ -97,7 +106,8 @@ def renderer(
     """Return what writes a campaign's messages: signed mail, or the texts of another channel."""
     if campaign.channel is not Channel.EMAIL:
         return TextRenderer(opened.desk, campaign, shelf)
-    return outreach.Renderer(opened.desk, campaign, shelf, signers(opened))
+    counting = clicks.counting(campaign.sender, campaign.name)
+    return outreach.Renderer(opened.desk, campaign, shelf, signers(opened), counting)
 
 
 def real_micros() -> int:

@@ -14,6 +14,7 @@ from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import consent, gate
 from troth.kernel.desk import SYSTEM
 from troth.terms import (
+    DAY,
     GRANTING,
     SECOND,
     Action,
@@ -317,4 +318,4 @@ def finish(opened: Workspace) -> None:
 def counts(opened: Workspace, days: int) -> Mapping[tuple[str, str], int]:
     """Return counts by day and name over the last days; see `onsite.tallies`."""
     with opened.store.look() as view:
-        return onsite.tallies(view, onsite.day(Instant(view.now - days * 86_400 * SECOND)))
+        return onsite.tallies(view, onsite.day(Instant(view.now - days * DAY)))

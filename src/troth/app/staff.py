@@ -33,11 +33,6 @@ def office(opened: "Workspace", clock: Clock | None = None) -> access.Office:
     )
 
 
-def real_clock() -> Clock:
-    """Return the machine's own clock."""
-    return SystemClock()
-
-
 def known_staff(
     settings: Settings, store: SigninStore, keys: FileKeyStore
 ) -> Callable[[Actor], bool]:

@@ -19,7 +19,7 @@ from troth.adapters.system import FixedClock, SystemClock, SystemRandomness
 from troth.adapters.witness import FileJournal, FileSignedSize
 from troth.app.returns import answers, bounces, complaints
 from troth.app.staff import known_staff
-from troth.capabilities import custody, outreach, people, rights
+from troth.capabilities import connections, custody, outreach, people, rights
 from troth.errors import Conflict, EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
 from troth.kernel import fold, following, ledger
 from troth.kernel.desk import SYSTEM, Desk
@@ -275,16 +275,21 @@ def erasure(opened: Workspace, due: Sequence[following.Due]) -> None:
         rights.erase(opened.desk, each.person, "resumed", SYSTEM, opened.settle, _around(opened))
 
 
+def notify(opened: Workspace, due: Sequence[following.Due]) -> None:
+    """Queue what webhooks are told of; nothing where there are none."""
+    connections.note_event(opened.desk, due)
+
+
 Follow = Callable[[Workspace, Sequence[following.Due]], None]
 FOLLOWERS: Mapping[str, tuple[Follow, ...]] = {
     "message.bounced": (bounces,),
     "message.complained": (complaints,),
     "message.replied": (answers,),
-    **{f"consent.{status}": (journal,) for status in sorted(DENYING)},
-    "processing.restricted": (journal,),
-    "suppression.added": (journal,),
+    **{f"consent.{status}": (journal, notify) for status in sorted(DENYING)},
+    "processing.restricted": (journal, notify),
+    "suppression.added": (journal, notify),
     "retention.applied": (journal, retention),
-    "person.erasing": (journal, erasure),
+    "person.erasing": (journal, notify, erasure),
 }
 FOLLOW_BATCH = 5_000
 PROJECTIONS = {**fold.PROJECTIONS}

@@ -13,8 +13,7 @@ from troth.engines.paper import Block as Piece
 from troth.engines.paper import pdf
 from troth.kernel import events, proof
 from troth.kernel.facts import House
-from troth.surfaces import timeline
-from troth.surfaces.web import words
+from troth.surfaces import timeline, words
 from troth.terms import Block, Instant, PersonId, moment, zulu
 
 FOR_GROUPS = ("choice", "message", "decision", "reading", "held", "house")
@@ -85,7 +84,7 @@ def summary(answer: Answering) -> list[str]:
     seen = "once: for this answer" if looked == 1 else f"{looked:,} times, this answer included"
     said = f"{lines:,} entries are recorded about this person"
     return [
-        f"{said}; the oldest is of {day(oldest, answer.zone)}.",
+        f"{said}; the oldest is of {words.day(oldest, answer.zone)}.",
         (
             f"{handed:,} {_noun(handed, 'message was', 'messages were')} handed over, "
             f"{kinds['message.withheld']:,} held back at the last moment; "
@@ -118,7 +117,7 @@ def standing(answer: Answering) -> list[tuple[str, str]]:
         newest = max(acts, key=lambda act: (act.at, act.recorded, act.n))
         way = words.CHANNELS.get(channel, "by every channel")
         said = timeline.STATES.get(newest.status, newest.status)
-        since = day(newest.at, answer.zone)
+        since = words.day(newest.at, answer.zone)
         out.append((f"{timeline.titled(answer.house, purpose)}, {way}", f"{said}, {since}"))
     for channel, blocks in answer.dossier.blocks.items():
         out += [(f"The address {words.CHANNELS[channel]}", _blocked(b, answer)) for b in blocks]
@@ -128,13 +127,7 @@ def standing(answer: Answering) -> list[tuple[str, str]]:
 def _blocked(block: Block, answer: Answering) -> str:
     what = timeline.titled(answer.house, block.value) if block.scope == "purpose" else "everything"
     said = f"not written to about {what}: {block.reason.replace('_', ' ')}"
-    return f"{said}, since {day(block.since, answer.zone)}" if block.since else said
-
-
-def day(at: Instant, zone: str) -> str:
-    """Write an instant's date in a zone."""
-    local = moment(at).astimezone(ZoneInfo(zone))
-    return f"{local.day} {local:%B %Y}"
+    return f"{said}, since {words.day(block.since, answer.zone)}" if block.since else said
 
 
 def _minute(at: Instant, zone: str) -> str:
@@ -144,7 +137,9 @@ def _minute(at: Instant, zone: str) -> str:
 
 def days(answer: Answering) -> Iterator[tuple[str, list[Line]]]:
     """Yield the time-line by day of recording, oldest first."""
-    for date, lines in groupby(answer.lines, lambda line: day(line.entry.event.at, answer.zone)):
+    for date, lines in groupby(
+        answer.lines, lambda line: words.day(line.entry.event.at, answer.zone)
+    ):
         yield date, list(lines)
 
 
@@ -152,7 +147,7 @@ def particulars(line: Line, answer: Answering) -> list[tuple[str, str]]:
     """Return a line's pairs of label and text, with lateness and place in the ledger."""
     out = list(line.told.particulars)
     if line.late:
-        happened = day(line.entry.happened, answer.zone)
+        happened = words.day(line.entry.happened, answer.zone)
         out.append(("Happened", f"{happened}, {line.late} days before it was recorded"))
     proved = "verified" if line.entry.receipt else "not signed yet"
     out.append(("Ledger", f"entry {line.entry.seq:,}, {proved}"))

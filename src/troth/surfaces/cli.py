@@ -387,6 +387,172 @@ def receipt_verify(call: "Call", file: str, policy: str) -> Answer:
     return rights.verify(call, Path(file), policy)
 
 
+@root.group()
+def person() -> None:
+    """One person: what stands about them, and what is learnt of them.
+
+    PERSON, OTHER and KEEP are outside ids or e-mail addresses; `-` reads one from standard input.
+    No name or address is ever shown or said back.
+    """
+
+
+_whom = click.argument("person", metavar="PERSON")
+_other = click.argument("other", metavar="OTHER")
+_keep = click.argument("keep", metavar="KEEP")
+_why = click.option("--reason", default="", help="Why, or the case; the person sees it.")
+_came = click.option("--source", default="cli", show_default=True, help="How it came, a word.")
+
+
+@person.command("show")
+@_whom
+@_why
+@_everywhere
+def person_show(call: "Call", person: str, reason: str) -> Answer:
+    """Show stage, facts, dealings, links and merged records; no value is opened."""
+    from troth.surfaces.commands import person as one
+
+    return one.show(call, person, reason)
+
+
+@person.command("relate")
+@_whom
+@click.option(
+    "--kind",
+    required=True,
+    type=click.Choice(["sale", "inquiry", "contract", "donation", "membership"]),
+)
+@click.option("--on", required=True, metavar="DATE", help="When, in the house's zone.")
+@click.option("--goods", default="", help="Product group.")
+@click.option("--brand", default="", help="Whose customer [the workspace's].")
+@click.option("--until", default="", metavar="DATE", help="When a contract ends.")
+@click.option("--details-given", is_flag=True, help="Their address was obtained in this very act.")
+@click.option("--objection-offered", is_flag=True, help="And they could easily say no there.")
+@_came
+@_everywhere
+def person_relate(call: "Call", person: str, **told: Any) -> Answer:  # noqa: ANN401
+    """Record a sale, inquiry, contract, donation or membership; nothing is agreed by it."""
+    from troth.surfaces.commands import person as one
+
+    return one.relate(call, person, one.Told(collected=told.pop("details_given"), **told))
+
+
+@person.command("address")
+@_whom
+@click.option("--channel", required=True, type=click.Choice(["email", "sms", "push", "post"]))
+@click.option("--to", required=True, metavar="ADDRESS", help="The new one; - reads it.")
+@click.option("--region", default="", metavar="CODE", help="Of a number without country code.")
+@_came
+@_everywhere
+def person_address(  # noqa: PLR0913 - one parameter per option
+    call: "Call", person: str, channel: str, to: str, region: str, source: str
+) -> Answer:
+    """Put a new address in the place of the old one; a no of theirs goes along."""
+    from troth.surfaces.commands import person as one
+
+    return one.address(call, person, channel, to, source, region)
+
+
+@person.command("link")
+@_whom
+@_other
+@click.option(
+    "--relation",
+    required=True,
+    type=click.Choice(["competent_person", "contact_of", "agent"]),
+    help="As what OTHER acts for PERSON.",
+)
+@_came
+@_everywhere
+def person_link(call: "Call", person: str, other: str, relation: Any, source: str) -> Answer:  # noqa: ANN401
+    """Record that OTHER may act for PERSON; it opens nothing by itself."""
+    from troth.surfaces.commands import person as one
+
+    return one.link(call, person, other, relation, source)
+
+
+@person.command("unlink")
+@_whom
+@_other
+@_came
+@_everywhere
+def person_unlink(call: "Call", person: str, other: str, source: str) -> Answer:
+    """End it: nothing OTHER says counts for PERSON any more."""
+    from troth.surfaces.commands import person as one
+
+    return one.unlink(call, person, other, source)
+
+
+@person.command("merge")
+@_keep
+@_other
+@_why
+@_everywhere
+def person_merge(call: "Call", keep: str, other: str, reason: str) -> Answer:
+    """Make OTHER a part of KEEP: one human being, the stricter answer of both (officer)."""
+    from troth.surfaces.commands import person as one
+
+    return one.merge(call, keep, other, reason)
+
+
+@person.command("unmerge")
+@_keep
+@click.option("--which", required=True, type=click.IntRange(1), help="Its number in `show`.")
+@_why
+@_everywhere
+def person_unmerge(call: "Call", keep: str, which: int, reason: str) -> Answer:
+    """Take a merged record out of KEEP again (officer)."""
+    from troth.surfaces.commands import person as one
+
+    return one.unmerge(call, keep, which, reason)
+
+
+@person.command("restrict")
+@_whom
+@_why
+@_everywhere
+def person_restrict(call: "Call", person: str, reason: str) -> Answer:
+    """Keep everything and use it for nothing, from the next decision on."""
+    from troth.surfaces.commands import person as one
+
+    return one.restrict(call, person, reason)
+
+
+@person.command("resume")
+@_whom
+@_why
+@_everywhere
+def person_resume(call: "Call", person: str, reason: str) -> Answer:
+    """End a restriction; what was agreed before counts again."""
+    from troth.surfaces.commands import person as one
+
+    return one.resume(call, person, reason)
+
+
+@root.group()
+def retention() -> None:
+    """Keeping nothing longer than a purpose needs it."""
+
+
+@retention.command("plan")
+@_everywhere
+def retention_plan(call: "Call") -> Answer:
+    """Count by rule and category what its time is over; deletes nothing."""
+    from troth.surfaces.commands import retention as keeping
+
+    return keeping.plan(call)
+
+
+@retention.command("run")
+@click.option("--yes", is_flag=True, help="Do it; it cannot be undone.")
+@click.option("--erase", is_flag=True, help="Also erase whom nothing may be kept of.")
+@_everywhere
+def retention_run(call: "Call", *, yes: bool, erase: bool) -> Answer:
+    """Delete what its time is over (privacy officer)."""
+    from troth.surfaces.commands import retention as keeping
+
+    return keeping.run(call, agreed=yes, erase=erase)
+
+
 # Campaigns
 
 
@@ -616,6 +782,44 @@ def campaign_list(call: "Call") -> Answer:
     return planning.listing(call)
 
 
+@campaign.command("results")
+@click.argument("name")
+@_everywhere
+def campaign_results(call: "Call", name: str) -> Answer:
+    """Say what a campaign did: who bought, beside those held out; what came back."""
+    from troth.surfaces.commands import results
+
+    return results.results(call, name)
+
+
+# What comes back
+
+
+@root.group()
+def returns() -> None:
+    """Failures, complaints and answers to what was sent."""
+
+
+@returns.command("take")
+@click.argument("path", metavar="FILE|DIR")
+@_everywhere
+def returns_take(call: "Call", path: str) -> Answer:
+    """Take in a mail, a folder of *.eml or a Maildir; repeating it is harmless."""
+    from troth.surfaces.commands import returns as back
+
+    return back.take(call, path)
+
+
+@returns.command("serve")
+@click.option("--port", type=click.IntRange(0, 65535), default=2526, show_default=True)
+@_everywhere
+def returns_serve(call: "Call", port: int) -> Answer:
+    """Take mails by SMTP on this machine, where your mail server delivers them."""
+    from troth.surfaces.commands import returns as back
+
+    return back.serve(call, port)
+
+
 # Staff
 
 
@@ -807,17 +1011,19 @@ def ledger_prove(call: "Call", index: int | None, since: int | None) -> Answer:
 
 @root.command()
 @click.argument("address")
-@click.option("--case", required=True, metavar="REF", help="The complaint's own reference.")
+@click.option("--case", default="", metavar="REF", help="The complaint's own reference.")
 @click.option("--out", default="complaint", show_default=True, metavar="DIR")
+@click.option("--pdf", is_flag=True, help="The PDF alone, without receipts and notices.")
 @_everywhere
-def complaint(call: "Call", address: str, case: str, out: str) -> Answer:
+def complaint(call: "Call", address: str, case: str, out: str, *, pdf: bool) -> Answer:
     """Answer a complainant: the whole time-line as PDF, with receipts and notices beside it.
 
     ADDRESS is an e-mail address or outside id; - reads it from standard input.
     """
     from troth.surfaces.commands import complaint as complaints
 
-    return complaints.answer(call, address, case, Path(out))
+    wanted = complaints.Wanted(case, Path(out), ("answer.pdf",) if pdf else ())
+    return complaints.answer(call, address, wanted)
 
 
 @root.command()
@@ -832,6 +1038,15 @@ def report(call: "Call", month: str, pdf: str) -> Answer:
 
 
 # Running
+
+
+@root.command()
+@_everywhere
+def status(call: "Call") -> Answer:
+    """Say how the house stands: ledger, followers, jobs, registries, disk; exit 1 if red."""
+    from troth.surfaces.commands import status as standing
+
+    return standing.status(call)
 
 
 @root.command()
@@ -868,6 +1083,144 @@ def worker(call: "Call", relay: str, parent: int, *, once: bool) -> Answer:
     from troth.surfaces.commands.campaign import read_relay
 
     return workers.work(call, read_relay(relay), 1 if once else 0, parent)
+
+
+@root.group()
+def channel() -> None:
+    """Calls, short messages, push and letters: texts/NAME.toml."""
+
+
+@channel.command("plan")
+@click.argument("name")
+@click.option("--channel", "by", required=True, help="sms, whatsapp, push, call or post.")
+@click.option("--text", default="", help="Which text; without it the one of the same name.")
+@click.option("--audience", default="", help="Whom; without it the one of the same name.")
+@_everywhere
+def channel_plan(call: "Call", name: str, by: str, text: str, audience: str) -> Answer:
+    """Plan it; `troth campaign submit` and `approve` follow, as for mail."""
+    from troth.surfaces.commands import channel as channels
+
+    return channels.plan(call, channels.Asked(name, by, text, audience))
+
+
+@channel.command("send")
+@click.argument("name")
+@click.option("--out", default="", metavar="FILE", help="Write a file instead of the provider's.")
+@click.option("--yes", is_flag=True, help="Do not ask before sending.")
+@_everywhere
+def channel_send(call: "Call", name: str, out: str, *, yes: bool) -> Answer:
+    """Hand an approved campaign over to its channel's provider, or into a file."""
+    from troth.surfaces.commands import channel as channels
+
+    return channels.send(call, name, out, (lambda _question: True) if yes else _asked)
+
+
+@channel.command("list")
+@click.argument("name")
+@click.option("--out", default="", metavar="DIR", help="Where [NAME-list].")
+@click.option("--yes", is_flag=True, help="Do not ask before it is written.")
+@_everywhere
+def channel_list(call: "Call", name: str, out: str, *, yes: bool) -> Answer:
+    """Write who may be called today, with a receipt for each."""
+    from troth.surfaces.commands import channel as channels
+
+    return channels.listing(call, name, out, (lambda _question: True) if yes else _asked)
+
+
+@root.group()
+def sync() -> None:
+    """Permissions out to other systems, stops in from them."""
+
+
+@sync.command("out")
+@click.argument("target")
+@click.option("--out", default="", metavar="FILE", help="Instead of the target's own place.")
+@click.option("--all", "again", is_flag=True, help="Begin anew and tell everybody.")
+@_everywhere
+def sync_out(call: "Call", target: str, out: str, *, again: bool) -> Answer:
+    """Tell a target of troth.toml who may be written to; only what changed since."""
+    from troth.surfaces.commands import connections
+
+    return connections.sync_out(call, target, out, again=again)
+
+
+@sync.command("in")
+@click.argument("source", metavar="FILE")
+@_everywhere
+def sync_in(call: "Call", source: str) -> Answer:
+    """Take in a mail tool's CSV, or a target's inbox: it narrows at once and never widens."""
+    from troth.surfaces.commands import connections
+
+    return connections.sync_in(call, source)
+
+
+@root.group()
+def webhook() -> None:
+    """Other systems told when somebody stops."""
+
+
+@webhook.command("add")
+@click.argument("url")
+@click.option("--name", required=True, help="Which system it is.")
+@click.option("--events", required=True, metavar="LIST", help="Types it is told of, by comma.")
+@click.option("--under", default="connections", show_default=True, help="Under which purpose.")
+@click.option("--local", is_flag=True, help="It lies on this machine or in a private network.")
+@_everywhere
+def webhook_add(  # noqa: PLR0913 - one parameter per option
+    call: "Call", url: str, name: str, events: str, under: str, *, local: bool
+) -> Answer:
+    """Make a webhook; prints its secret, once."""
+    from troth.surfaces.commands import connections
+
+    return connections.webhook_add(call, connections.Wanted(url, name, events, under, local))
+
+
+@webhook.command("list")
+@_everywhere
+def webhook_list(call: "Call") -> Answer:
+    """List webhooks, what waits for them and what was given up."""
+    from troth.surfaces.commands import connections
+
+    return connections.webhook_list(call)
+
+
+@webhook.command("end")
+@click.argument("name")
+@_everywhere
+def webhook_end(call: "Call", name: str) -> Answer:
+    """End one; what waits for it is never sent."""
+    from troth.surfaces.commands import connections
+
+    return connections.webhook_end(call, name)
+
+
+@webhook.command("test")
+@click.argument("name")
+@_everywhere
+def webhook_test(call: "Call", name: str) -> Answer:
+    """Send it a message about nobody."""
+    from troth.surfaces.commands import connections
+
+    return connections.webhook_test(call, name)
+
+
+@webhook.command("rotate")
+@click.argument("name")
+@_everywhere
+def webhook_rotate(call: "Call", name: str) -> Answer:
+    """Make a new secret; the one before signs as well until the next."""
+    from troth.surfaces.commands import connections
+
+    return connections.webhook_rotate(call, name)
+
+
+@webhook.command("send")
+@_everywhere
+def webhook_send(call: "Call") -> Answer:
+    """Deliver what is due now, as the worker does."""
+    from troth.surfaces.commands import connections
+
+    return connections.webhook_send(call)
 
 
 # The edge

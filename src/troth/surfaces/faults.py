@@ -122,6 +122,16 @@ def spoken(fault: Fault) -> str:
     return f"troth: {one_line(str(fault))}"
 
 
+def sentence(fault: Fault) -> str:
+    """Return a fault as a page says it: what is the matter, then what helps.
+
+    >>> sentence(Unavailable("the record is busy", "repeat in a moment"))
+    'The record is busy. What helps: repeat in a moment.'
+    """
+    said = f"{fault.message[:1].upper()}{fault.message[1:]}."
+    return f"{said} What helps: {fault.remedy}." if fault.remedy else said
+
+
 def problem(fault: Fault) -> dict[str, str]:
     """Return the one shape in which a program reads a fault."""
     out = {

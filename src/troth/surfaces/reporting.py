@@ -1,19 +1,19 @@
 """The monthly report in words: one page for those who answer for what was done."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from troth.app import Workspace
-from troth.capabilities import trust
+from troth.capabilities import insight, trust
 from troth.engines.paper import Block, pdf
 from troth.kernel import events
-from troth.surfaces import timeline
-from troth.surfaces.web import chart, words
+from troth.surfaces import timeline, words
+from troth.surfaces.web import chart
 from troth.terms import Actor, Role, zulu
 
-FEW = f"fewer than {chart.K}"
+NOT_SHOWN = "not shown"
 DEEDS_SHOWN = 40
 AGREED = ("given", "reaffirmed")
 NOT = ("refused", "withdrawn", "objected", "opted_out")
@@ -36,24 +36,30 @@ class Row:
     cells: tuple[str, ...]
 
 
-def few(count: int) -> str:
-    """Write a count about people: nought, a number, or that it is small.
-
-    >>> few(0), few(3), few(1200)
-    ('0', 'fewer than 10', '1,200')
-    """
-    return FEW if 0 < count < chart.K else words.number(count)
-
-
 def make(ws: Workspace, text: str, actor: Actor) -> trust.Month:
     """Count up to now, then tell a month; that it was counted is recorded first.
 
     Raises:
         InvalidInput: `text` is no month.
     """
-    first, last = trust.month_of(text)
+    trust.month_of(text)
     trust.catch_up(ws.desk, actor)
-    return trust.month(ws.desk, first, last)
+    return read(ws, text)
+
+
+def read(ws: Workspace, text: str) -> trust.Month:
+    """Tell a month as it was counted last; writes nothing.
+
+    Raises:
+        InvalidInput: `text` is no month.
+    """
+    return trust.month(ws.desk, *trust.month_of(text))
+
+
+def uncounted(ws: Workspace) -> int:
+    """Return how many entries were recorded since the last count."""
+    with ws.store.look() as view:
+        return trust.uncounted(view)
 
 
 def title(month: trust.Month) -> str:
@@ -66,8 +72,8 @@ def headline(month: trust.Month) -> str:
     if not month.handed and not month.left_alone:
         return f"In {title(month)} no campaign wrote to anybody."
     return (
-        f"In {title(month)}, {few(month.handed)} messages left the house, and "
-        f"{few(month.left_alone)} times somebody was left alone."
+        f"In {title(month)}, {chart.few(month.handed)} messages left the house, and "
+        f"{chart.few(month.left_alone)} times somebody was left alone."
     )
 
 
@@ -76,30 +82,52 @@ def figures(month: trust.Month) -> list[tuple[str, str]]:
     said: Counter[str] = sum(month.said.values(), Counter())
     back = sum(said[status] for status in NOT)
     return [
-        (few(month.handed), "messages handed over"),
-        (few(month.left_alone), "times somebody was left alone, for a recorded reason"),
-        (few(back), "said no, or took an agreement back"),
-        (few(month.complained), "messages reported as unwanted"),
+        (chart.few(month.handed), "messages handed over"),
+        (chart.few(month.left_alone), "times somebody was left alone, for a recorded reason"),
+        (chart.few(back), "said no, or took an agreement back"),
+        (chart.few(month.complained), "messages reported as unwanted"),
         (str(sum(miss.count for miss in month.near_misses)), "attempts of ours that were refused"),
     ]
 
 
 def campaigns(month: trust.Month) -> list[Row]:
-    """Return each campaign's row."""
-    return [
-        Row(
-            (
-                each.name,
-                few(each.ends["handed"]),
-                few(sum(each.refused.values())),
-                few(each.ends["withheld"]),
-                few(each.ends["bounced"]),
-                few(each.ends["complained"]),
-                few(each.taken_back),
-            )
-        )
+    """Return each campaign's row; what a column's total would tell is not shown either."""
+    exact = _by_campaign(month)
+    free = open_counts(exact)
+    return [Row((name, *_cells(exact[name], free[name]))) for name in exact]
+
+
+def _by_campaign(month: trust.Month) -> dict[str, dict[str, int]]:
+    return {
+        each.name: {
+            "handed": each.ends["handed"],
+            "left_alone": sum(each.refused.values()),
+            "withheld": each.ends["withheld"],
+            "bounced": each.ends["bounced"],
+            "complained": each.ends["complained"],
+            "taken_back": each.taken_back,
+        }
         for each in month.campaigns
-    ]
+    }
+
+
+def open_counts(rows: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int | None]]:
+    """Keep back, column by column, what is small and what a column's total would tell.
+
+    >>> open_counts({"a": {"n": 40}, "b": {"n": 12}, "c": {"n": 3}})
+    {'a': {'n': 40}, 'b': {'n': None}, 'c': {'n': None}}
+    """
+    columns = {name: None for row in rows.values() for name in row}
+    free = {
+        column: insight.hide({name: row[column] for name, row in rows.items()}, chart.K)
+        for column in columns
+    }
+    return {name: {column: free[column][name] for column in row} for name, row in rows.items()}
+
+
+def _cells(exact: Mapping[str, int], free: Mapping[str, int | None]) -> Iterator[str]:
+    for column, count in exact.items():
+        yield chart.few(count) if free[column] is not None or count < chart.K else NOT_SHOWN
 
 
 CAMPAIGN_HEADS = (
@@ -116,15 +144,14 @@ def answers(ws: Workspace, month: trust.Month) -> list[Row]:
     """Return what people said, by purpose."""
     with ws.store.look() as view:
         house = ws.desk.house(view)
-    return [
-        Row(
-            (
-                timeline.titled(house, purpose),
-                few(sum(said[s] for s in AGREED)),
-                few(sum(said[s] for s in NOT)),
-            )
-        )
+    exact = {
+        purpose: {"yes": sum(said[s] for s in AGREED), "no": sum(said[s] for s in NOT)}
         for purpose, said in month.said.items()
+    }
+    free = open_counts(exact)
+    return [
+        Row((timeline.titled(house, purpose), *_cells(exact[purpose], free[purpose])))
+        for purpose in exact
     ]
 
 
@@ -146,7 +173,9 @@ def near_misses(month: trust.Month) -> list[Row]:
 def reads(month: trust.Month) -> list[Row]:
     """Return how often data of people was opened, by role."""
     said = {"person": "People themselves", "system": "The system", **words.ROLES}
-    return [Row((said.get(role, role), few(count))) for role, count in month.reads.most_common()]
+    return [
+        Row((said.get(role, role), chart.few(count))) for role, count in month.reads.most_common()
+    ]
 
 
 def deeds(ws: Workspace, month: trust.Month) -> list[Row]:
@@ -212,13 +241,7 @@ def data(ws: Workspace, month: trust.Month) -> dict[str, Any]:
         "handed": _count(month.handed),
         "left_alone": _count(month.left_alone),
         "campaigns": [
-            {
-                "name": each.name,
-                **{end: _count(each.ends[end]) for end in ("handed", "bounced", "complained")},
-                "left_alone": _count(sum(each.refused.values())),
-                "taken_back": _count(each.taken_back),
-            }
-            for each in month.campaigns
+            {"name": name, **counts} for name, counts in open_counts(_by_campaign(month)).items()
         ],
         "reasons": {cell.code: cell.count for cell in reasons(month)},
         "near_misses": [

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from troth.kernel import events
 from troth.kernel.facts import House
-from troth.surfaces.web import words
-from troth.terms import from_zulu
+from troth.surfaces import words
+from troth.terms import DAY, from_zulu
 
 GROUPS: Final[Mapping[str, str]] = {
     "choice": "What you were told and what you chose",
@@ -300,4 +300,4 @@ _SAID: Mapping[type, Callable[[Any, House], Told]] = {
 def late_by(event: events.Event) -> int:
     """Return how many whole days after it happened an event was recorded; 0 at once."""
     told = getattr(event.payload, "occurred_at", None)
-    return (event.at - from_zulu(told)) // 86_400_000_000 if told else 0
+    return (event.at - from_zulu(told)) // DAY if told else 0

@@ -10,8 +10,8 @@ from troth.kernel import audience
 from troth.surfaces import segment_words as told
 from troth.surfaces.commands import campaign
 from troth.surfaces.commands.answer import Answer, columns
-from troth.surfaces.commands.call import Call, plain_name, when
-from troth.surfaces.words import catalogue
+from troth.surfaces.commands.call import Call, plain_name
+from troth.surfaces.words import catalogue, spoken
 from troth.terms import zulu
 
 
@@ -60,7 +60,7 @@ def show(call: Call, name: str) -> Answer:
     lines += [f"Published although the check said to look again: {wanted.note}"] * bool(
         wanted.note
     )
-    lines += [f"  version {v.version}, {when(v.at, zone)}" for v in versions]
+    lines += [f"  version {v.version}, {spoken(v.at, zone)}" for v in versions]
     return Answer(data, lines)
 
 
@@ -103,7 +103,7 @@ def count(call: Call, name: str) -> Answer:
         first,
         *_reasons(counted),
         *_outside(wanted, counted),
-        f"As of {when(counted.at, zone)}; each is asked again at sending.",
+        f"As of {spoken(counted.at, zone)}; each is asked again at sending.",
     ]
     return Answer(_data(wanted, counted), lines)
 

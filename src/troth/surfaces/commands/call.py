@@ -9,26 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from troth import app
 from troth.capabilities import people
 from troth.capabilities.access import reading as reading_first
 from troth.capabilities.access.reading import Reading
-from troth.errors import InvalidInput, NotFound
+from troth.errors import InvalidInput
 from troth.ports import View
 from troth.surfaces.commands.answer import Answer
-from troth.surfaces.words import catalogue
+from troth.surfaces.words import catalogue, spoken
 from troth.terms import (
     Actor,
-    Channel,
     Instant,
     PersonId,
     Reason,
     Refusal,
     Role,
     instant,
-    moment,
 )
 
 DEMO_MARK = "demo.json"
@@ -82,7 +79,7 @@ class Call:
         ws = app.open(self.folder, at=at)
         try:
             if at is not None:
-                self.tell(f"demo time: {when(at, ws.settings.zone)}")
+                self.tell(f"demo time: {spoken(at, ws.settings.zone)}")
             yield ws
         finally:
             ws.close()
@@ -142,17 +139,6 @@ def plain_name(text: str, what: str) -> str:
     return text
 
 
-def when(at: Instant, zone: str) -> str:
-    """Say a moment in the house's zone.
-
-    >>> when(Instant(1_795_502_640_000_000), "Africa/Johannesburg")
-    '24 November 2026, 08:44 (Johannesburg)'
-    """
-    local = moment(at).astimezone(ZoneInfo(zone))
-    place = zone.rpartition("/")[2].replace("_", " ")
-    return f"{local.day} {local:%B %Y, %H:%M} ({place})"
-
-
 def find(ws: app.Workspace, view: View, text: str) -> PersonId:
     """Return whom an outside id or an e-mail address means; `-` reads it from standard input.
 
@@ -163,16 +149,7 @@ def find(ws: app.Workspace, view: View, text: str) -> PersonId:
         InvalidInput: Several people share the address.
     """
     text = sys.stdin.readline().strip() if text == "-" else text.strip()
-    found = ws.desk.find(view, text)
-    known = [found] if found else []
-    if not known and "@" in text:
-        known = people.find_by_address(ws.desk, view, Channel.EMAIL, text)
-    if not known:
-        raise NotFound("nobody is known under this", "give the outside id or the e-mail address")
-    if len(known) > 1:
-        raise InvalidInput(f"{len(known)} people share this address", "give the outside id of one")
-    record = view.gather(known, None)[0].record
-    return PersonId(bytes.fromhex(record.alias)) if record.alias else known[0]
+    return people.whom(ws.desk, view, text, text if "@" in text else "")
 
 
 def reasons_said(refusal: Refusal) -> list[str]:

@@ -14,9 +14,9 @@ from troth.errors import Fault, InvalidInput, NotFound
 from troth.kernel import audience
 from troth.kernel.desk import SYSTEM
 from troth.surfaces.commands.answer import Answer, counted
-from troth.surfaces.commands.call import DEMO_MARK, Call, plain_name, refused, when
+from troth.surfaces.commands.call import DEMO_MARK, Call, plain_name, refused
 from troth.surfaces.commands.rights import write_file
-from troth.surfaces.words import catalogue
+from troth.surfaces.words import catalogue, spoken
 from troth.terms import Actor, PersonId, PurposeKind, Refusal, zulu
 
 _MARKETING = (PurposeKind.MARKETING, PurposeKind.CONSENT_REQUEST)
@@ -78,7 +78,9 @@ def preview(call: Call, plan: Plan) -> Answer:
         zone = ws.settings.zone
     data = _preview_data(found)
     lines = _preview_lines(found)
-    return Answer(data, [*lines, f"As of {when(found.at, zone)}; each is asked again at sending."])
+    return Answer(
+        data, [*lines, f"As of {spoken(found.at, zone)}; each is asked again at sending."]
+    )
 
 
 def _previewed(ws: app.Workspace, plan: Plan, wanted: audience.Audience) -> outreach.Campaign:

@@ -18,11 +18,12 @@ from troth.surfaces.commands.call import (
     Call,
     book_reading,
     find,
+    plain_name,
     read_instant,
     refused,
-    when,
 )
 from troth.surfaces.commands.rights import write_file
+from troth.surfaces.words import day, spoken
 from troth.terms import (
     GRANTING,
     ConsentStatus,
@@ -60,6 +61,8 @@ def read_told(given: Mapping[str, object]) -> Told:
 def record(call: Call, status: str, person: str, told: Told) -> Answer:
     """Record one act; it binds the next decision."""
     word = ConsentStatus(status)
+    if told.method:
+        plain_name(told.method, "--method")
     occurred = read_instant(told.occurred, "--occurred") if told.occurred else None
     with call.opened() as ws:
         with ws.store.look() as view:
@@ -79,6 +82,7 @@ def record(call: Call, status: str, person: str, told: Told) -> Answer:
         )
         prepared = preferences.record_choice(ws.desk, who, choice, actor)
         note = ws.sign()
+        current = _current(ws, told.notice)
         if told.receipt:
             _write_receipt(ws, prepared, note, Path(told.receipt))
     data = {
@@ -88,11 +92,22 @@ def record(call: Call, status: str, person: str, told: Told) -> Answer:
         "at": zulu(prepared[0].at),
         "n": prepared[0].n,
         "receipt": told.receipt,
+        "notice_current": current,
     }
     after = "It binds the very next decision." if word not in GRANTING else "It can be taken back."
     lines = [f"Recorded: {word.value}, {told.purpose}. {after}"]
     lines += [f"Lifted besides: {p.payload.reason}" for p in prepared[1:]]
+    if word in GRANTING and not current:
+        lines.append("The notice has changed in what matters since: they are asked anew first.")
     return Answer(data, [*lines, f"Receipt: {told.receipt}"] if told.receipt else lines)
+
+
+def _current(ws: app.Workspace, notice: str) -> bool:
+    """Tell whether a notice still says what matters; one nobody named says nothing else."""
+    name, _, version = notice.partition("@")
+    with ws.store.look() as view:
+        oldest = ws.desk.house(view).material.get(name, 0)
+    return not version.isdecimal() or int(version) >= oldest
 
 
 def _channels(word: ConsentStatus, told: Told) -> tuple[str, ...]:
@@ -141,7 +156,7 @@ def as_of(call: Call, person: str, times: tuple[str, str], reason: str) -> Answe
         zone = ws.settings.zone
     standing = _standing(record, house, valid)
     data = {"valid": zulu(valid), "known": zulu(known), "standing": standing}
-    head = f"On {when(valid, zone)}, as known on {when(known, zone)}:"
+    head = f"On {spoken(valid, zone)}, as known on {spoken(known, zone)}:"
     return Answer(data, [head, *_standing_lines(standing, record, zone)])
 
 
@@ -201,7 +216,7 @@ def _standing_lines(standing: list[dict[str, Any]], record: PersonRecord, zone: 
 
 
 def _day(text: str, zone: str) -> str:
-    return when(read_instant(text, "a recorded time"), zone).partition(",")[0]
+    return day(read_instant(text, "a recorded time"), zone)
 
 
 def _acts(chain: list[Recorded]) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ from troth.errors import InvalidInput, NotFound
 from troth.kernel import consent, events, gate, reasons
 from troth.kernel.facts import House
 from troth.surfaces.commands.answer import Answer
-from troth.surfaces.commands.call import Call, find, when
-from troth.surfaces.words import catalogue
+from troth.surfaces.commands.call import Call, find
+from troth.surfaces.words import catalogue, spoken
 from troth.terms import (
     Action,
     Actor,
@@ -61,8 +61,8 @@ def explain(call: Call, person: str, question: Question) -> Answer:
         actor = call.actor(ws, who)
         decided = _decide(ws, who, question, actor)
         if not decided.claimed and isinstance(decided.answer, Refusal):
-            reasons = tuple({"code": str(r.code), "rule": r.rule} for r in decided.answer.reasons)
-            told = events.HouseRefused(plain_word(question.purpose), Action.SEND, reasons)
+            why = reasons.told_reasons(decided.answer.reasons)
+            told = events.HouseRefused(plain_word(question.purpose), Action.SEND, why)
             ws.desk.record_house(told, actor)
         if decided.claimed:
             said = events.DataRead(question.purpose, _FIELDS, question.reason or None)
@@ -125,7 +125,7 @@ def _yes(decided: _Decided, permit: gate.Permit, zone: str) -> Answer:
     lines = [
         f"Yes: {_BASIS.get(permit.basis, permit.basis)}.",
         f"  Level {decided.level}; may use {used}.",
-        f"  This answer holds until {when(permit.until, zone)}; it is asked again at each use.",
+        f"  This answer holds until {spoken(permit.until, zone)}; it is asked again at each use.",
     ]
     if permit.waiver:
         lines.append(f"  It rests on the officer's decision {permit.waiver}.")
@@ -135,7 +135,7 @@ def _yes(decided: _Decided, permit: gate.Permit, zone: str) -> Answer:
 def _no(decided: _Decided, refusal: Refusal, zone: str) -> Answer:
     told = [_told(reason, decided) for reason in refusal.reasons]
     data = {"agreed": False, "at": zulu(decided.at), "reasons": told}
-    lines = [f"No, on {when(decided.at, zone)}:"]
+    lines = [f"No, on {spoken(decided.at, zone)}:"]
     for code in dict.fromkeys(each["code"] for each in told):
         alike = [each for each in told if each["code"] == code]
         lines.append(f"  {alike[0]['title']}. {alike[0]['why']}")

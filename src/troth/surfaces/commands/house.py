@@ -5,14 +5,15 @@ from pathlib import Path
 
 from troth import app, settings
 from troth.capabilities import custody, preferences
-from troth.engines import mail
+from troth.engines import mail, texts
 from troth.errors import Conflict, Fault, InvalidInput, NotFound, Unavailable
 from troth.kernel import audience
 from troth.kernel.house import parse_toml, read_house, read_purpose, read_ruleset
 from troth.kernel.rules import Rule
 from troth.surfaces.commands.answer import Answer
-from troth.surfaces.commands.call import LOCAL, Call, plain_name, read_instant, when
+from troth.surfaces.commands.call import LOCAL, Call, plain_name, read_instant
 from troth.surfaces.demo.material import write_drafts
+from troth.surfaces.words import spoken
 from troth.terms import SECOND, Actor, Instant, Published, Role, moment, zulu
 
 _KEPT = ("purpose:", "notice:", "template:")
@@ -123,6 +124,8 @@ def _faults(drafts: Mapping[str, bytes]) -> Iterator[tuple[str, Fault]]:
                 _check_purpose(title, raw, drafts)
             elif kind == "template":
                 _check_template(raw.decode(), drafts)
+            elif kind == "text":
+                texts.parse_text(raw.decode())
             elif kind == "house":
                 parse_toml("troth.toml", raw)
         except UnicodeDecodeError:
@@ -151,7 +154,8 @@ def _audience_faults(folder: Path, drafts: Mapping[str, bytes]) -> Iterator[tupl
     for path in sorted((folder / "audiences").glob("*.toml")):
         name = f"audiences/{path.name}"
         try:
-            found = audience.parse_audience(parse_toml(name, path.read_bytes()))
+            read = parse_toml(name, path.read_bytes())
+            found = audience.parse_audience(read, app.proxies().refused)
             if found.name != path.stem:
                 raise InvalidInput(f"{name} names another audience", "rename one of them")
             if f"purpose:{found.purpose}" not in drafts:
@@ -207,7 +211,7 @@ def waive_registry(call: Call, registry: str, until: str, reason: str) -> Answer
             since = view.now
         preferences.waive_registry(ws.desk, registry, officer, reason, since, end)
         ws.sign()
-        said = when(end, ws.settings.zone)
+        said = spoken(end, ws.settings.zone)
     data = {"registry": registry, "since": zulu(since), "until": zulu(end), "reason": reason}
     return Answer(
         data,

@@ -9,8 +9,8 @@ from troth.capabilities.outreach import plans, steps, waves
 from troth.errors import InvalidInput, NotFound
 from troth.ports import View
 from troth.surfaces.commands.answer import Answer, columns, counted
-from troth.surfaces.commands.call import Call, plain_name, read_instant, refused, when
-from troth.surfaces.words import catalogue
+from troth.surfaces.commands.call import Call, plain_name, read_instant, refused
+from troth.surfaces.words import catalogue, spoken
 from troth.terms import Actor, Refusal, zulu
 
 STATES = ("ready", "leased", "handed", "failed", "unknown", "withheld")
@@ -142,7 +142,7 @@ def life_lines(name: str, life: plans.Life, zone: str) -> list[str]:
     """Say where a campaign stands."""
     lines = [f"{name}: {SAID[life.stage]}."]
     if life.due and life.stage is plans.Stage.SCHEDULED:
-        lines.append(f"It starts {when(life.due, zone)}, by each reader's own clock.")
+        lines.append(f"It starts {spoken(life.due, zone)}, by each reader's own clock.")
     if life.note:
         lines.append(f"Note: {life.note}")
     return lines
@@ -154,7 +154,7 @@ def listing(call: Call) -> Answer:
         with ws.store.look() as view:
             held = steps.lives(view)
         zone = ws.settings.zone
-    rows = [(n, str(x.stage), when(x.since, zone)) for n, x in sorted(held.items())]
+    rows = [(n, str(x.stage), spoken(x.since, zone)) for n, x in sorted(held.items())]
     data = {"campaigns": [life_data(name, life) for name, life in sorted(held.items())]}
     return Answer(data, columns(rows) if rows else ["No campaign was planned yet."])
 

@@ -10,7 +10,8 @@ from troth.capabilities.access.reading import Reading
 from troth.errors import InvalidInput, NotFound, Unavailable
 from troth.kernel import events, proof
 from troth.surfaces.commands.answer import Answer, counted
-from troth.surfaces.commands.call import Call, book_reading, find, refused, when
+from troth.surfaces.commands.call import Call, book_reading, find, refused
+from troth.surfaces.words import spoken
 from troth.terms import Action, zulu
 
 ERASED = "the event itself was erased; that there was one still holds"
@@ -108,7 +109,7 @@ def erase(call: Call, person: str, request: str, *, agreed: bool) -> Answer:
     return Answer(
         data,
         [
-            f"Erased on {when(done.erased_at, zone)}; request {done.request}.",
+            f"Erased on {spoken(done.erased_at, zone)}; request {done.request}.",
             f"  {done.keys} keys destroyed; deleted:",
             *counted(done.counts),
             f"  Entry {done.leaf} of the ledger says so; only this salt shows whom it names:",

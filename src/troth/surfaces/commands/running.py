@@ -16,6 +16,9 @@ from troth.surfaces.web.server import serve as serve_pages
 from troth.surfaces.words import catalogue
 from troth.terms import moment
 
+TAKES_S = 0.08
+"""Seconds a mail takes in a served demo: about what a relay elsewhere needs."""
+
 
 def demo(call: Call, folder: Path, port: int | None) -> Answer:
     """Do the whole job and tell its figures; with a port, show the pages until stopped."""
@@ -24,7 +27,7 @@ def demo(call: Call, folder: Path, port: int | None) -> Answer:
     answer = Answer(figures, _lines(folder, figures), _status(figures))
     if port is None:
         return answer
-    for line in answer.lines:
+    for line in [*answer.lines, f"Walk the marketer's day in ten minutes: {tour(port)}"]:
         call.tell(line)
     return serve(Call(folder, call.at, call.who, call.tell, call.watch), port)
 
@@ -51,12 +54,17 @@ def _beside(call: Call, ws: app.Workspace, inbox: Path | None, until: ExitStack)
     """Start the worker, ended with the pages; a demo's relay is its own inbox, never the world."""
     relay = None
     if inbox is not None:
-        received = app.demo_inbox(ws, inbox)
+        received = app.demo_inbox(ws, inbox, TAKES_S)
         relay = ("127.0.0.1", received.start())
         until.callback(received.stop)
     supervisor = Supervisor(worker_line(call.folder, call.at, relay))
     supervisor.start()
     until.callback(supervisor.stop)
+
+
+def tour(port: int) -> str:
+    """Return where the tour of a served demo begins."""
+    return f"http://127.0.0.1:{port}/tour"
 
 
 def _status(figures: dict[str, Any]) -> int:

@@ -6,8 +6,9 @@ from troth import app
 from troth.capabilities import access
 from troth.errors import InvalidInput
 from troth.surfaces.commands.answer import Answer, columns
-from troth.surfaces.commands.call import Call, when
-from troth.terms import Action, Actor, Instant, Role
+from troth.surfaces.commands.call import Call
+from troth.surfaces.words import day, spoken
+from troth.terms import Action, Actor, Instant, Role, zulu
 
 HERE = "http://localhost:8400"
 _ROLES = frozenset(Role) - {Role.SYSTEM, Role.PERSON}
@@ -37,13 +38,19 @@ def listed(call: Call) -> Answer:
                 f"{m.actor.role}:{m.actor.id}",
                 m.state,
                 "+".join(m.ways) or "-",
-                when(m.last, zone).partition(",")[0] if m.last else "never",
+                day(m.last, zone) if m.last else "never",
             )
             for m in found
         ]
     data = {
         "staff": [
-            {"role": m.actor.role, "id": m.actor.id, "state": m.state, "ways": list(m.ways)}
+            {
+                "role": m.actor.role,
+                "id": m.actor.id,
+                "state": m.state,
+                "ways": list(m.ways),
+                "last": zulu(m.last) if m.last else None,
+            }
             for m in found
         ]
     }
@@ -70,7 +77,7 @@ def _linked(
     with call.opened() as ws:
         office = app.office(ws)
         token = run(office, actor, call.actor(ws))
-        until = when(Instant(office.clock.now() + office.limits.invite), ws.settings.zone)
+        until = spoken(Instant(office.clock.now() + office.limits.invite), ws.settings.zone)
         url = f"{address or ws.settings.console_url or HERE}/enrol/{token}"
     return Answer(
         {"who": who, "link": url},
@@ -124,13 +131,23 @@ def list_keys(call: Call) -> Answer:
                 key.name,
                 key.role.value,
                 "+".join(sorted(key.actions)),
-                when(key.until, ws.settings.zone).partition(",")[0],
+                day(key.until, ws.settings.zone),
                 "ended" if key.ended else "active" if now < key.until else "over",
             )
             for key in found
         ]
+        keys = [
+            {
+                "name": key.name,
+                "role": key.role,
+                "actions": sorted(key.actions),
+                "until": zulu(key.until),
+                "state": row[-1],
+            }
+            for key, row in zip(found, rows, strict=True)
+        ]
     fields = ("name", "role", "actions", "until", "state")
-    data = {"keys": [dict(zip(fields, row, strict=True)) for row in rows]}
+    data = {"keys": keys}
     if not rows:
         return Answer(data, ["No program has a key: troth key make NAME --role marketer"])
     return Answer(data, columns([tuple(map(str.upper, fields)), *rows], ""))

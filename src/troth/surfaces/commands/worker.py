@@ -14,6 +14,7 @@ from troth import app
 from troth.errors import Conflict, Fault, Unavailable
 from troth.surfaces.commands.answer import Answer
 from troth.surfaces.commands.call import Call
+from troth.terms import Instant
 
 IDLE_S = 1.0
 BACK_OFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
@@ -32,8 +33,10 @@ def work(call: Call, relay: tuple[str, int] | None, rounds: int = 0, parent: int
     _listen(wanted.set)
     with call.opened() as ws:
         sending = app.Sending(ws, relay)
+        keeping = app.Housekeeping(ws)
         while not wanted.is_set() and parent in (0, os.getppid()):
             acted, fault = _round(call, sending)
+            _keep(call, keeping)
             done += 1
             troubles = troubles + 1 if fault else 0
             if acted and not fault:
@@ -58,6 +61,12 @@ def _round(call: Call, sending: app.Sending) -> tuple[int, Fault | None]:
     except (Unavailable, Conflict) as fault:  # the record is held: the next round finds it again
         trouble = fault
     return acted, trouble
+
+
+def _keep(call: Call, keeping: app.Housekeeping) -> None:
+    """Do what a house does each minute; say what stays red, by its name and code alone."""
+    for each in keeping.round(Instant(app.real_micros())):
+        call.tell(f"{each.name}: {each.lag:,} due, {each.error}")
 
 
 def _sign(ws: app.Workspace) -> None:

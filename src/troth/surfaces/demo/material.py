@@ -22,7 +22,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from troth.errors import InvalidInput, NotFound
-from troth.surfaces.demo import history, people
+from troth.surfaces.demo import history, people, sample
 from troth.surfaces.demo.clock import ZONE, whole_weeks
 from troth.surfaces.demo.draw import Draw
 from troth.surfaces.demo.people import Customer, told
@@ -45,6 +45,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "products": ("item", "group", "department", "name", "sensitive", "sensitive_list"),
     "suppressions": ("email", "reason", "since", "source"),
+    "list": sample.COLUMNS,
 }  # fmt: skip
 """Headings of the CSV files."""
 
@@ -56,7 +57,8 @@ class Material:
     Attributes:
         now: The demo's moment everything is dated back from.
         weeks: By how many weeks the published purchases were moved.
-        paths: By name: customers, consents, events, products, suppressions, registry, sources.
+        paths: By name: customers, consents, events, products, suppressions, registry, list,
+            sources.
         counts: By name, such as `customers`, `lines`, `returns`, `silent`, `profile.soft`.
     """
 
@@ -106,6 +108,7 @@ def write_material(folder: Path, *, demo_now: datetime, seed: int = 7) -> Materi
     blocked = list(_suppressions(everybody, now, seed))
     counts["suppressions"] = _write(paths["suppressions"], COLUMNS["suppressions"], blocked)
     counts["registry"] = _write_registry(paths["registry"], everybody, now, seed)
+    counts["list"] = _write(paths["list"], COLUMNS["list"], map(_list_row, sample.rows(now, seed)))
     counts["drafts"] = write_drafts(folder, now)
     _write_sources(paths["sources"], now, weeks, counts)
     return Material(folder, now, weeks, paths, dict(sorted(counts.items())))
@@ -131,6 +134,7 @@ _FILES = {
     "products": "products.csv",
     "suppressions": "suppressions.csv",
     "registry": "registry-za.csv",
+    "list": sample.FILE,
     "sources": "SOURCES.md",
 }
 
@@ -216,6 +220,10 @@ def _told(
 
 def _act_row(act: history.Act) -> Sequence[str]:
     return [str(getattr(act, column)) for column in COLUMNS["consents"]]
+
+
+def _list_row(row: sample.Row) -> Sequence[str]:
+    return [row.get(column, "") for column in COLUMNS["list"]]
 
 
 def _product_row(product: Any) -> Sequence[str]:  # noqa: ANN401 - as in `_words`

@@ -143,7 +143,7 @@ def _job(ws: app.Workspace, material: Material, laps: _Laps, now: datetime) -> d
     port = inbox.start()
     try:
         handed = app.deliver(ws, campaign, MARKETER, ("127.0.0.1", port))
-        again = _send_again(ws, campaign, shelf, candidates, port)
+        again = _send_again(ws, campaign, shelf, _permitted(ws, campaign, candidates), port)
         app.Sending(ws, ("127.0.0.1", port), MARKETER).advance(CAMPAIGN)
     finally:
         inbox.stop()
@@ -276,11 +276,11 @@ def _send_again(
     ws: app.Workspace,
     campaign: outreach.Campaign,
     shelf: outreach.Shelf,
-    candidates: list[PersonId],
+    mailed: list[PersonId],
     port: int,
 ) -> int:
-    """Run the same campaign once more, as after a resume; return how many more it handed over."""
-    outreach.book(app.renderer(ws, campaign, shelf), candidates, MARKETER, app.real_seconds)
+    """Run the same campaign once more for those it mailed; return how many more it handed over."""
+    outreach.book(app.renderer(ws, campaign, shelf), mailed, MARKETER, app.real_seconds)
     return app.deliver(ws, campaign, MARKETER, ("127.0.0.1", port)).handed
 
 

@@ -22,8 +22,6 @@ from troth.surfaces.web.parts import Hub, form_of
 from troth.terms import SECOND, Action, Actor, ApiKey, Instant, Role
 
 COOKIE: Final = "troth_session"
-LIFE: Final = 8 * 3600 * SECOND
-IDLE: Final = 30 * 60 * SECOND
 
 
 class SignInNeeded(Exception):  # noqa: N818 - not a fault: an answer of its own, 303 or 401
@@ -66,10 +64,6 @@ class Session:
     round: int = 0
 
 
-def _always(_session: Session) -> bool:
-    return True
-
-
 @dataclass(slots=True)
 class Sessions:
     """The sessions of this process, by digest of their token.
@@ -83,9 +77,9 @@ class Sessions:
 
     clock: Clock
     randomness: Randomness
-    alive: Callable[[Session], bool] = _always
-    life: int = LIFE
-    idle: int = IDLE
+    alive: Callable[[Session], bool]
+    life: int
+    idle: int
     _held: dict[bytes, tuple[Session, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -182,12 +176,12 @@ def submitted(
     return session, {name: value.decode("utf-8", "replace") for name, value in form.items()}
 
 
-def keep(response: Response, token: str, scheme: str = "http") -> None:
-    """Give the browser its session; over https it is sent over https alone."""
+def keep(response: Response, token: str, life: int, scheme: str = "http") -> None:
+    """Give the browser its session for `life` microseconds; over https it is sent there alone."""
     response.set_cookie(
         COOKIE,
         token,
-        max_age=LIFE // SECOND,
+        max_age=life // SECOND,
         httponly=True,
         samesite="strict",
         secure=scheme == "https",

@@ -61,7 +61,9 @@ class Decision(BaseModel):
         description="category → full, hash, year, last4, initial or null"
     )
     obligations: list[str] = Field(description="what the message must carry")
-    basis: str = Field(description="consent, customer_exception, implied_consent, ask_once, or empty")
+    basis: str = Field(
+        description="consent, customer_exception, implied_consent, ask_once, or empty"
+    )
 
 
 class ProblemOut(BaseModel):

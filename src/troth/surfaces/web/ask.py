@@ -21,7 +21,7 @@ from troth.capabilities import preferences, rights
 from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
 from troth.kernel import consent
 from troth.ports import View
-from troth.surfaces.web import words
+from troth.surfaces import words
 from troth.surfaces.web.parts import Hub, body_of, form_of, page
 from troth.terms import (
     GRANTING,

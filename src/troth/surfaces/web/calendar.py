@@ -18,7 +18,8 @@ from troth.kernel.calendars import CLOSED, Window, local_date
 from troth.kernel.facts import House
 from troth.kernel.rules import Rule
 from troth.ports import View
-from troth.surfaces.web import chart, words
+from troth.surfaces import words
+from troth.surfaces.web import chart
 from troth.surfaces.web.acting import acting
 from troth.surfaces.web.campaigns import STAFF, STAGES, said_when
 from troth.surfaces.web.console import READ, console_page

@@ -18,7 +18,8 @@ from troth import app as house
 from troth.capabilities.outreach import plans, steps, waves
 from troth.errors import Conflict, Fault, InvalidInput, NotFound
 from troth.ports import View
-from troth.surfaces.web import chart, words
+from troth.surfaces import words
+from troth.surfaces.web import chart
 from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, body_of
@@ -283,7 +284,7 @@ def _page(
         purpose = desk.house(view).purposes.get(one.plan.purpose)
         alone = not steps.duty(view).second_person
     hand = desk.scribe.actor(session.actor, desk.scribe.house)
-    wrote = plans.same_hand(hand, life.author) or plans.same_hand(hand, life.editor)
+    wrote = any(plans.same_hand(hand, each) for each in steps.writers_of(life, one.acts))
     kind, said, following = STAGES[life.stage]
     return console_page(
         hub, request, session, "campaign.html", _status(told),
@@ -295,7 +296,7 @@ def _page(
         when=said_when(one.plan.when, hub.ws.settings.zone),
         hours=one.plan.when.window_minutes // HOUR,
         numbers=_numbers(hub, one), progress=_progress(one), ends=_ends(one),
-        acts=_acts(hub, one, hand), over=life.stage in plans.OVER,
+        acts=_acts(hub, one, hand), over=life.stage in plans.OVER, moving=_moving(one),
         changeable=life.stage in plans.BEFORE_START,
     )  # fmt: skip
 
@@ -329,15 +330,21 @@ def _numbers(hub: Hub, one: _One) -> dict[str, Any] | None:
         shown.append(("other", "Other reasons, kept together", rest, chart.few(rest)))
     widest = max(max((n for _, _, n, _ in shown), default=0), chart.K)
     rows = [
-        {"kind": k, "title": t, "text": text, "share": round(100 * max(n, 1) / widest, 1)}
+        {"kind": k, "title": t, "text": text, "share": round(100 * max(n, chart.K) / widest, 1)}
         for k, t, n, text in shown
     ]
     return {
         "rows": rows,
         "reachable": chart.few(seen.reachable),
-        "candidates": chart.few(seen.candidates),
+        "candidates": _not_telling(seen.candidates, seen.candidates - seen.reachable),
         "at": words.spoken(from_zulu(seen.at), hub.ws.settings.zone),
     }
+
+
+def _not_telling(total: int, others: int) -> str:
+    """Write a total; in tens where what is left beside the number shown would tell a small one."""
+    tens = -(-total // 10) * 10
+    return f"at most {words.number(tens)}" if 0 < others < chart.K else chart.few(total)
 
 
 def _progress(one: _One) -> dict[str, Any] | None:
@@ -348,14 +355,23 @@ def _progress(one: _One) -> dict[str, Any] | None:
         said = "Choosing whom to ask. Nothing has left yet."
     else:
         said = _how_far(now)
-        said += f"; about {now.minutes:,} minutes to go" if now.minutes and now.done else ""
-    winding_down = one.life.stage in plans.OVER and now.left > 0
+        said += f"; about {_minutes(now.minutes)} to go" if now.minutes and now.done else ""
     return {
         "done": now.done, "total": now.total, "said": said,
         "waiting": 0 if one.life.stage in plans.OVER else now.waiting + now.left,
         "trouble": now.tally.trouble,
-        "live": one.life.stage is plans.Stage.RUNNING or winding_down,
     }  # fmt: skip
+
+
+def _minutes(count: int) -> str:
+    return "a minute" if count == 1 else f"{count:,} minutes"
+
+
+def _moving(one: _One) -> bool:
+    """Tell whether the page is another one in a moment, so that it looks again by itself."""
+    life, now = one.life, one.progress
+    soon = life.stage is plans.Stage.SCHEDULED and one.plan.when.mode == "now"
+    return soon or life.stage is plans.Stage.RUNNING or (life.stage in plans.OVER and now.left > 0)
 
 
 def _how_far(now: waves.Progress) -> str:

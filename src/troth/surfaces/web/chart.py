@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from troth.surfaces.web import words
+from troth.surfaces import words
 
 K = 10
 ROW, TOP, BAR = 48, 8, 12

@@ -14,8 +14,7 @@ from starlette.responses import Response
 from troth import app as app_layer
 from troth.capabilities.access.reading import Reading, book_reading
 from troth.errors import Fault, InvalidInput, NotFound
-from troth.surfaces import answering, timeline
-from troth.surfaces.web import words
+from troth.surfaces import answering, faults, timeline, words
 from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, body_of
@@ -78,7 +77,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
                 raise InvalidInput("the complaint needs its reference", "the one on the letter")
             person = whom(hub, form.get("address", ""), form.get("outside", ""))
         except Fault as fault:
-            return show(request, session, 400, fault=f"{fault.message}. {fault.remedy}", case=case)
+            return show(request, session, 400, fault=faults.sentence(fault), case=case)
         reading = Reading(
             person, session.actor, ("timeline", "receipts"), f"complaint {case}", Action.EXPORT
         )

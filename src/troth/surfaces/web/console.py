@@ -1,4 +1,4 @@
-"""The console: its frame, its home, its doors. Each page of staff is drawn in this frame."""
+"""The console: its frame, its doors. Each page of staff is drawn in this frame."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -10,12 +10,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from troth import app as house
 from troth.capabilities import access
 from troth.errors import NotFound
-from troth.surfaces.web import words
+from troth.surfaces import words
 from troth.surfaces.web.acting import (
     COOKIE,
     Session,
     Sessions,
-    acting,
     keep,
     own_page,
     session_of,
@@ -31,30 +30,28 @@ PUBLIC = {
     "/doors/{role}": "a demo's: invented people, this machine only; a real workspace has none",
 }
 """Addresses that need no session, and why."""
-NAV: tuple[tuple[str, str, str, frozenset[Role]], ...] = (
-    ("console", "/console", "Home", frozenset(map(Role, words.ROLES))),
-    ("list", "/console/list", "List check", frozenset({Role.MARKETER, Role.OFFICER})),
-    ("people", "/console/people", "People", frozenset({Role.SUPPORT, Role.OFFICER})),
-    ("segments", "/console/segments", "Segments", frozenset({Role.MARKETER, Role.OFFICER})),
-    ("messages", "/console/messages", "Messages", frozenset({Role.MARKETER, Role.OFFICER})),
-    ("campaigns", "/console/campaigns", "Campaigns", frozenset({Role.MARKETER, Role.OFFICER})),
-    ("calendar", "/console/calendar", "Calendar", frozenset({Role.MARKETER, Role.OFFICER})),
-    ("report", "/console/report", "Report", frozenset({Role.MARKETER, Role.OFFICER})),
-    (
-        "complaint",
-        "/console/complaint",
-        "Complaint answer",
-        frozenset({Role.OFFICER, Role.SUPPORT}),
-    ),
-    ("connections", "/console/connections", "Connections", frozenset({Role.IT, Role.MARKETER})),
-    ("site", "/console/site", "Site", frozenset({Role.IT, Role.MARKETER})),
-    ("staff", "/console/staff", "Staff", frozenset({Role.IT})),
+_MARKETING = frozenset({Role.MARKETER, Role.OFFICER})
+_ANSWERING = frozenset({Role.SUPPORT, Role.OFFICER})
+_RUNNING = frozenset({Role.IT, Role.MARKETER})
+NAV: tuple[tuple[str, str, str, frozenset[Role], str], ...] = (
+    ("console", "/console", "Home", frozenset(map(Role, words.ROLES)), ""),
+    ("list", "/console/list", "List check", _MARKETING, "Prepare"),
+    ("segments", "/console/segments", "Segments", _MARKETING, "Prepare"),
+    ("messages", "/console/messages", "Messages", _MARKETING, "Prepare"),
+    ("campaigns", "/console/campaigns", "Campaigns", _MARKETING, "Send"),
+    ("calendar", "/console/calendar", "Calendar", _MARKETING, "Send"),
+    ("people", "/console/people", "People", _ANSWERING, "Answer"),
+    ("complaint", "/console/complaint", "Complaint answer", _ANSWERING, "Answer"),
+    ("report", "/console/report", "Report", _MARKETING, "Look back"),
+    ("connections", "/console/connections", "Connections", _RUNNING, "House"),
+    ("site", "/console/site", "Site", _RUNNING, "House"),
+    ("staff", "/console/staff", "Staff", frozenset({Role.IT}), "House"),
 )
-"""Key, path, label and roles of each page; one whose route does not exist is not shown."""
+"""Key, path, label, roles and group of each page; one whose route does not exist is not shown."""
 
 
 def add_routes(app: FastAPI, hub: Hub) -> None:
-    """Add the console's home, and in a demo the doors."""
+    """Add signing out, and in a demo the doors."""
     office = house.office(hub.ws)
     hub.kept["office"] = office
     hub.kept["sessions"] = Sessions(
@@ -64,11 +61,6 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         office.limits.session,
         office.limits.idle,
     )
-
-    @app.api_route("/console", methods=READ, include_in_schema=False)
-    def home(request: Request) -> Response:
-        session = acting(hub, request)
-        return console_page(hub, request, session, "console_home.html", here="console")
 
     @app.post("/sign-out", include_in_schema=False)
     def sign_out(request: Request) -> Response:
@@ -92,7 +84,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             hub.kept["sessions"].end(request.cookies.get(COOKIE, ""))
             token, _ = hub.kept["sessions"].begin(actor, "door")
             answer = RedirectResponse("/console", 303)
-            keep(answer, token)
+            keep(answer, token, office.limits.session)
             return answer
 
 
@@ -147,8 +139,8 @@ def nav(request: Request, session: Session) -> list[Mapping[str, str]]:
     """Return the pages this role may open, of those that exist."""
     exist = {getattr(route, "path", "") for route in request.app.routes}
     return [
-        {"key": key, "path": path, "label": label}
-        for key, path, label, roles in NAV
+        {"key": key, "path": path, "label": label, "group": group}
+        for key, path, label, roles, group in NAV
         if path in exist and session.actor.role in roles
     ]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from troth.capabilities.access import decisions
 from troth.capabilities.access.decisions import Ask, narrowed
 from troth.kernel.desk import Desk
-from troth.surfaces.web import words
+from troth.surfaces import words
 from troth.terms import Reason
 
 __all__ = ["Answer", "Ask", "Why", "decide", "narrowed", "refuse"]

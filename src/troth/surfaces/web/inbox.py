@@ -19,7 +19,7 @@ from troth.capabilities import people
 from troth.engines import mail
 from troth.errors import EvidenceBroken, Fault, InvalidInput, NotFound
 from troth.kernel import events
-from troth.surfaces.web import words
+from troth.surfaces import words
 from troth.surfaces.web.parts import Hub, page
 from troth.terms import Channel, PersonId, instant
 

@@ -13,7 +13,8 @@ from troth.errors import NotFound
 from troth.kernel import gate
 from troth.kernel.desk import SYSTEM
 from troth.ports import View
-from troth.surfaces.web import inbox, words
+from troth.surfaces import words
+from troth.surfaces.web import inbox
 from troth.surfaces.web.decisions import narrowed
 from troth.surfaces.web.parts import Hub, page
 from troth.terms import PersonId, Refusal

@@ -20,7 +20,7 @@ from troth.app import Checked, ListTold
 from troth.capabilities.listcheck import GROUPS, Group
 from troth.errors import InvalidInput, NotFound, Unavailable
 from troth.surfaces import faults
-from troth.surfaces.commands import listcheck as told
+from troth.surfaces import list_words as told
 from troth.surfaces.web.acting import NotAllowed, Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import LARGE, Hub, body_of

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from troth.capabilities import access
 from troth.errors import InvalidInput
-from troth.surfaces.web import words
+from troth.surfaces import words
 from troth.surfaces.web.acting import (
     COOKIE,
     NotAllowed,

@@ -17,7 +17,8 @@ from troth import crypto
 from troth.capabilities import outreach
 from troth.engines import mail, ranking
 from troth.errors import Conflict, Fault, InvalidInput, NotFound
-from troth.surfaces.web import inbox, words
+from troth.surfaces import words
+from troth.surfaces.web import inbox
 from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import console_page
 from troth.surfaces.web.diff import changes

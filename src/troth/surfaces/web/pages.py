@@ -10,7 +10,8 @@ from starlette.responses import Response
 from troth.errors import EvidenceBroken, Fault, InvalidInput, NotFound
 from troth.kernel import events, ledger, proof
 from troth.kernel.desk import SYSTEM
-from troth.surfaces.web import chart, levels, tiles, words
+from troth.surfaces import words
+from troth.surfaces.web import chart, console, levels, tiles
 from troth.surfaces.web.decisions import Answer, Ask, decide
 from troth.surfaces.web.parts import Hub, body_of, checkpoint, form_of, page, static_files
 from troth.terms import Action, Channel
@@ -24,8 +25,9 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     """Add the pages."""
 
     @app.api_route("/", methods=READ, include_in_schema=False)
-    def overview() -> Response:
-        return page(hub, "hub.html", here="hub", **figures(hub))
+    def overview(request: Request) -> Response:
+        told = figures(hub)
+        return page(hub, "hub.html", here="hub", doors=console.doors(hub, request), **told)
 
     @app.api_route("/refused", methods=READ, include_in_schema=False)
     def refused() -> Response:

@@ -20,7 +20,8 @@ from troth import crypto
 from troth.app import Workspace
 from troth.errors import InvalidInput
 from troth.kernel import events, proof
-from troth.surfaces.web import chart, words
+from troth.surfaces import words
+from troth.surfaces.web import chart
 from troth.terms import Actor, PersonId, Role
 
 BODY_MAX = 1 << 20

@@ -6,32 +6,47 @@ from fastapi import Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from troth.app import segment_defaults
 from troth.capabilities import merging, people
 from troth.capabilities.access.cards import Card, open_card
 from troth.capabilities.access.reading import Reading
 from troth.errors import Conflict, Fault, InvalidInput, NotFound
-from troth.ports import View
-from troth.surfaces import answering, timeline
-from troth.surfaces.web import words
+from troth.surfaces import faults, timeline, words
 from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, body_of
-from troth.terms import Channel, Instant, PersonId, PersonRecord, Refusal, Role
+from troth.terms import PersonId, PersonRecord, Refusal, Role
 
 ROLES = (Role.SUPPORT, Role.OFFICER)
-SILENT_DAYS, ENDED_DAYS = 90, 3 * 365
 CASE_MAX = 64
 STAGES = {
     "prospect": "Prospect: has not bought anything yet",
     "customer": "Customer",
-    "lapsed": f"Lapsed: no dealing for {SILENT_DAYS} days",
-    "ended": "Ended: no dealing for three years",
+    "lapsed": "Lapsed: no dealing for {silent_days} days",
+    "ended": "Ended: no dealing for {ended_days} days",
     "open": "In a contract or membership whose end is not known",
 }
 RELATIONS = {
     "competent_person": "parent or guardian", "contact_of": "contact of this company",
     "agent": "agent with a mandate",
 }  # fmt: skip
+SAID = {
+    "given": "They agreed",
+    "reaffirmed": "They agreed again",
+    "refused": "They said no",
+    "withdrawn": "They took their agreement back",
+    "objected": "They objected",
+    "opted_out": "They opted out",
+    "requested": "They were asked",
+    "request_deferred": "They put off an answer",
+    "revoked": "The house ended their agreement",
+    "expired": "Their agreement ended by itself",
+    "invalidated": "Their agreement was declared void",
+    "imported": "A list said they agreed, without proof; it does not count",
+    "superseded": "A newer answer took the place of this one",
+    "unknown": "An answer was noted that says nothing",
+}
+"""Status of an act → what staff read; the person's own wording is `timeline.STATES`."""
 _SHOWN = ("identity.name", "contact.email", "contact.phone")
 
 
@@ -70,7 +85,7 @@ def _looks(app: FastAPI, hub: Hub) -> None:
                 raise InvalidInput("a look needs its case", "Give its ticket number")
             person = whom(hub, form.get("address", ""), outside)
         except Fault as fault:
-            told = f"{fault.message}. {fault.remedy}"
+            told = faults.sentence(fault)
             return _show(hub, request, session, 400, fault=told, case=case)
         wanted = _SHOWN if form.get("reveal") else ()
         card = open_card(hub.ws.desk, Reading(person, session.actor, wanted, f"case {case}"))
@@ -98,7 +113,7 @@ def _merges(app: FastAPI, hub: Hub) -> None:
             other = whom(hub, "", form.get("other", ""))
             merging.merge(hub.ws.desk, keep, other, form.get("why", ""), session.actor)
         except (InvalidInput, NotFound, Conflict) as fault:
-            return _show(hub, request, session, 400, fault=f"{fault.message}. {fault.remedy}")
+            return _show(hub, request, session, 400, fault=faults.sentence(fault))
         return _show(hub, request, session, done="They are one now")
 
     @app.post("/console/people/unmerge", include_in_schema=False)
@@ -109,48 +124,24 @@ def _merges(app: FastAPI, hub: Hub) -> None:
             other = _merged(hub, keep, form.get("which", ""))
             merging.unmerge(hub.ws.desk, keep, other, form.get("why", ""), session.actor)
         except (InvalidInput, NotFound, Conflict) as fault:
-            return _show(hub, request, session, 400, fault=f"{fault.message}. {fault.remedy}")
+            return _show(hub, request, session, 400, fault=faults.sentence(fault))
         return _show(hub, request, session, done="They are two again")
 
 
 def _merged(hub: Hub, keep: PersonId, which: str) -> PersonId:
     """Return the record merged into `keep` under this number, counted from 1."""
     with hub.ws.store.look() as view:
-        found = _merged_into(view, keep)
+        found = merging.merged_into(view, keep)
     if not which.isascii() or not which.isdigit() or not 1 <= int(which) <= len(found):
         raise NotFound("there is no such merged record", "look at the person again")
     return found[int(which) - 1]
 
 
-def _merged_into(view: View, keep: PersonId) -> list[PersonId]:
-    return [
-        alias
-        for alias in merging.aliases(view, keep)
-        if view.gather([alias], None)[0].record.alias == keep.hex()
-    ]
-
-
 def whom(hub: Hub, address: str, outside: str) -> PersonId:
-    """Find whom an address or a customer number means.
-
-    Raises:
-        NotFound: Nobody.
-        InvalidInput: Several people share the address, or it is none.
-    """
-    desk = hub.ws.desk
+    """Find whom a form means: by customer number, or without one by address; see `people.whom`."""
+    number = outside.strip()
     with hub.ws.store.look() as view:
-        if outside.strip():
-            found = desk.find(view, outside.strip())
-            known = [desk.keeper(view, found)] if found else []
-        else:
-            known = people.find_by_address(desk, view, Channel.EMAIL, address.strip())
-    if not known:
-        raise NotFound("Nobody is known under this", "Nothing is held")
-    if len(known) > 1:
-        raise InvalidInput(
-            f"{len(known)} people share this address", "Give the customer number of the one meant"
-        )
-    return known[0]
+        return people.whom(hub.ws.desk, view, number, "" if number else address.strip())
 
 
 def _values(hub: Hub, person: PersonId, card: Card, *, revealed: bool) -> dict[str, Any]:
@@ -158,8 +149,9 @@ def _values(hub: Hub, person: PersonId, card: Card, *, revealed: bool) -> dict[s
     with hub.ws.store.look() as view:
         house, now = hub.ws.desk.house(view), view.now
         linked = people.links(view, person)
-        aliases = len(_merged_into(view, person))
-    stage = people.stage(record, now, SILENT_DAYS, ENDED_DAYS)
+        aliases = len(merging.merged_into(view, person))
+    limits = segment_defaults()["stages"]
+    stage = people.stage(record, now, **limits)
     return {
         "revealed": revealed,
         "names": {
@@ -170,7 +162,7 @@ def _values(hub: Hub, person: PersonId, card: Card, *, revealed: bool) -> dict[s
             "Phone": card.opened.get("contact.sms", ""),
         },
         "closed": words.categories(card.closed),
-        "stage": STAGES[stage],
+        "stage": STAGES[stage].format(**limits),
         "facts": _facts(record),
         "dealings": [
             (f"A {each.kind}", words.spoken(each.at, zone))
@@ -207,7 +199,7 @@ def _standing(record: PersonRecord, zone: str) -> list[tuple[str, str, str]]:
             continue
         acts = [a for a in (found.grant, found.deny, found.neutral) if a]
         newest = max(acts, key=lambda act: (act.at, act.recorded, act.n))
-        said = timeline.STATES.get(newest.status, newest.status).replace("You", "They")
-        day = answering.day(Instant(newest.at), zone)
-        out.append((purpose, words.CHANNELS.get(channel, "by every channel"), f"{said}, {day}"))
+        said = SAID.get(newest.status, newest.status)
+        way = words.CHANNELS.get(channel, "by every channel")
+        out.append((purpose, way, f"{said}, {words.day(newest.at, zone)}"))
     return out

@@ -1,17 +1,17 @@
 """The monthly report page: one sheet, fit to print."""
 
 from datetime import date, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from troth.capabilities import trust
 from troth.surfaces import reporting
-from troth.surfaces.web.acting import acting
+from troth.surfaces.web.acting import acting, submitted
 from troth.surfaces.web.console import READ, console_page
-from troth.surfaces.web.parts import Hub
+from troth.surfaces.web.parts import Hub, body_of
 from troth.terms import Role, moment
 
 ROLES = (Role.MARKETER, Role.OFFICER)
@@ -23,15 +23,21 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     @app.api_route("/console/report", methods=READ, include_in_schema=False)
     def show(request: Request, month: str = "") -> Response:
         session = acting(hub, request, *ROLES)
-        told = reporting.make(hub.ws, month or _present(hub), session.actor)
+        told = reporting.read(hub.ws, month or _present(hub))
         return console_page(
             hub, request, session, "report.html", here="report", **_values(hub, told)
         )
 
+    @app.post("/console/report", include_in_schema=False)
+    def count(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
+        session, form = submitted(hub, request, raw, *ROLES)
+        told = reporting.make(hub.ws, form.get("month") or _present(hub), session.actor)
+        return RedirectResponse(f"/console/report?month={told.first:%Y-%m}", 303)
+
     @app.api_route("/console/report.pdf", methods=READ, include_in_schema=False)
     def paper(request: Request, month: str = "") -> Response:
-        session = acting(hub, request, *ROLES)
-        told = reporting.make(hub.ws, month or _present(hub), session.actor)
+        acting(hub, request, *ROLES)
+        told = reporting.read(hub.ws, month or _present(hub))
         name = f"report-{told.first:%Y-%m}.pdf"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(
@@ -53,6 +59,7 @@ def _values(hub: Hub, told: trust.Month) -> dict[str, Any]:
     shown = [c for c in cells if c.count is not None]
     return {
         "title": reporting.title(told),
+        "uncounted": reporting.uncounted(ws),
         "month": f"{told.first:%Y-%m}",
         "before": f"{before:%Y-%m}",
         "after": f"{following:%Y-%m}" if f"{following:%Y-%m}" <= _present(hub) else "",

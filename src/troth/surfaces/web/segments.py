@@ -19,8 +19,8 @@ from troth.capabilities import insight
 from troth.errors import Fault, InvalidInput, NotFound
 from troth.kernel import audience
 from troth.surfaces import segment_words as told
+from troth.surfaces import words
 from troth.surfaces.web import segment_form as forms
-from troth.surfaces.web import words
 from troth.surfaces.web.acting import NotAllowed, Session, acting, own_page
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import STATUS, Hub, body_of

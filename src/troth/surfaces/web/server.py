@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import uvicorn
 from anyio import to_thread
@@ -23,13 +23,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from troth import crypto
 from troth.app import Workspace
 from troth.errors import Fault, InvalidInput, Unavailable
+from troth.surfaces import words
 from troth.surfaces.web import (
     api,
     ask,
     calendar,
     campaigns,
     complaint,
+    connections,
     console,
+    go,
+    home,
     inbox,
     listcheck,
     me,
@@ -37,6 +41,7 @@ from troth.surfaces.web import (
     pages,
     people,
     report,
+    results,
     segments,
     signin,
     site,
@@ -44,19 +49,21 @@ from troth.surfaces.web import (
     staff,
     stop,
     tiles,
-    words,
+    tour,
 )
 from troth.surfaces.web.acting import KeyNeeded, NotAllowed, SignInNeeded, session_of
 from troth.surfaces.web.parts import BODY_MAX, LARGE, STATUS, Hub, Problem, problem
 
 PARTS = (
     console,
+    home,
     signin,
     me,
     staff,
     pages,
     inbox,
     stop,
+    go,
     ask,
     tiles,
     api,
@@ -66,10 +73,13 @@ PARTS = (
     site,
     site_page,
     segments,
+    results,
     campaigns,
     calendar,
+    connections,
     listcheck,
     messages,
+    tour,
 )
 """Every part with pages or addresses of its own; each has `add_routes(app, hub)`, and `PUBLIC`
 where some of them need neither session nor key."""
@@ -91,6 +101,8 @@ DEMO = {
     "/refused": "counts and one invented member of the cast",
     "/levels": "an invented member of the cast",
     "/levels/{level}/html": "an invented member of the cast",
+    "/tour": "says what to try; shows nobody",
+    "/tour/list-sample.csv": "invented people, known to nobody",
     "/inbox": "mails to invented people",
     "/inbox/{number}": "mails to invented people",
     "/inbox/{number}/html": "mails to invented people",
@@ -130,8 +142,9 @@ class Door:
         """Stand before `app`."""
         self._app = app
         self._hub = hub
-        named = hub.ws.settings.console_url.partition("://")[2]
-        self._hosts = HOSTS | ({named.rpartition(":")[0] or named} if named else set())
+        settings = hub.ws.settings
+        named = (urlsplit(url).hostname for url in (settings.console_url, settings.base_url))
+        self._hosts = HOSTS | {name for name in named if name}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

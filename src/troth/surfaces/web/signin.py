@@ -18,10 +18,10 @@ from starlette.responses import RedirectResponse, Response
 
 from troth import crypto
 from troth.capabilities import access
-from troth.errors import Fault, InvalidInput
+from troth.errors import InvalidInput
 from troth.kernel.proof import b64
 from troth.ports import Clock
-from troth.surfaces.web import words
+from troth.surfaces import faults, words
 from troth.surfaces.web.acting import (
     COOKIE,
     Sessions,
@@ -177,7 +177,7 @@ def _let_in(hub: Hub, request: Request, signed: access.SignedIn, answer: Respons
     token, _ = sessions.begin(
         signed.actor, signed.method, signed.account.key, signed.account.round
     )
-    keep(answer, token, scheme(hub, request))
+    keep(answer, token, sessions.life, scheme(hub, request))
     answer.delete_cookie(BEGIN, path="/")
     return answer
 
@@ -203,7 +203,7 @@ def _enrolling(app: FastAPI, hub: Hub) -> None:
             else:
                 done = access.enrol_code(office, invited, form.get("code", ""))
         except InvalidInput as fault:
-            return _offer(hub, request, invited, _sentence(fault))
+            return _offer(hub, request, invited, faults.sentence(fault))
         signed, codes = done
         shown = page(
             hub, "codes.html", here="signin", codes=codes, name=invited.actor.id, fresh=True
@@ -327,7 +327,3 @@ def _form(hub: Hub, request: Request, raw: bytes) -> dict[str, str]:
     right: str = hub.kept["challenges"].token(cookie)
     good = bool(cookie) and crypto.same(told.pop("form", "").encode(), right.encode())
     return {**told, "believed": "yes" if good else ""}
-
-
-def _sentence(fault: Fault) -> str:
-    return f"{fault.message[:1].upper()}{fault.message[1:]}. What to do: {fault.remedy}."

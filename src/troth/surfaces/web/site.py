@@ -23,7 +23,7 @@ from troth.app import site, site_place
 from troth.capabilities import onsite
 from troth.engines import signals
 from troth.errors import InvalidInput
-from troth.surfaces.web import words
+from troth.surfaces import words
 from troth.surfaces.web.acting import keyed
 from troth.surfaces.web.parts import Hub, Problem, body_of, problem, static_files
 from troth.surfaces.web.tiles import FOR_EVER

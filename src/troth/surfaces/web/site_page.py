@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from troth.app import site, site_place
 from troth.capabilities import onsite
-from troth.surfaces.web import chart, words
+from troth.surfaces import words
+from troth.surfaces.web import chart
 from troth.surfaces.web.acting import acting
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from troth import app as house
 from troth.capabilities import access
 from troth.errors import Conflict, InvalidInput, NotFound
-from troth.surfaces.web import words
+from troth.surfaces import words
 from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import console_page
 from troth.surfaces.web.parts import Hub, body_of

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from troth.capabilities import preferences, rights
 from troth.errors import InvalidInput, NotFound, Unavailable
-from troth.surfaces.web import words
+from troth.surfaces import words
 from troth.surfaces.web.parts import Hub, body_of, form_of, page
 
 FIELD, ONE_CLICK = "List-Unsubscribe", "One-Click"

@@ -7,7 +7,13 @@
   const put = (html, id) => {
     const next = new DOMParser().parseFromString(html, "text/html").getElementById(id);
     const old = document.getElementById(id);
-    if (next && old) { old.replaceWith(document.adoptNode(next)); watch(document.getElementById(id)); }
+    if (!next || !old) return;
+    const held = old.contains(document.activeElement) ? document.activeElement : null;
+    if (!old.isEqualNode(next)) old.replaceWith(document.adoptNode(next));
+    const box = document.getElementById(id);
+    if (held && !held.isConnected) [...box.querySelectorAll(held.tagName)]
+      .find((e) => e.textContent === held.textContent && e.id === held.id)?.focus();
+    watch(box);
   };
   const ask = async (url, options, id) => {
     try {
@@ -15,6 +21,7 @@
       if (answer.ok) put(await answer.text(), id);
     } catch { /* offline: the page stays as it is, its button still works */ }
   };
+  document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const watch = (box) => {
     const seconds = Number(box.dataset.poll);
     if (seconds) setTimeout(() => ask(location.href, {}, box.id), seconds * 1000);
