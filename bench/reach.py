@@ -24,7 +24,7 @@ from harness import row
 
 from troth.adapters.reach import PersonRow, PurchaseColumns, Reach, ReachWriter
 from troth.kernel.audience import Known, parse_audience
-from troth.terms import DAY, Instant
+from troth.terms import DAY, Instant, instant
 
 TODAY = 20_000
 AT = Instant(TODAY * DAY)
@@ -188,6 +188,25 @@ def bench_rebuild(count, each, folder):
     return [("reach, rebuild, 1,000,000 people x 30", scaled, None, REBUILD_BAR)]
 
 
+def bench_from_record(count):
+    """Rebuild from sealed facts and behaviour: decide, open and decode person by person."""
+    from campaign import MARKETER, NOW, make
+
+    from troth import app
+
+    with tempfile.TemporaryDirectory() as folder:
+        ws, _ = make(Path(folder) / "house", count)
+        ws.close()
+        ws = app.open(Path(folder) / "house", at=instant(NOW))
+        begun = time.process_time()
+        seconds, _ = timed(lambda: app.rebuild_reach(ws, MARKETER))
+        cpu = time.process_time() - begun
+        ws.close()
+    scaled = cpu * 1_000_000 / count
+    print(f"rebuild from the record, {count:,} people x 30: {seconds:.1f} s, CPU {cpu:.1f} s")
+    return [("reach, rebuild from the record, CPU of 1,000,000 x 30", scaled, None, REBUILD_BAR)]
+
+
 def bench_audience(count, each, folder):
     ids = psids(count)
     made = built(count, each, ids, folder)
@@ -238,6 +257,7 @@ def main():
     environment()
     with tempfile.TemporaryDirectory() as folder:
         rows = bench_rebuild(1_000_000 if full else 100_000, 30, Path(folder))
+    rows += bench_from_record(50_000 if full else 5_000)
     with tempfile.TemporaryDirectory() as folder:
         rows += bench_audience(10_000_000 if full else 1_000_000, 2, Path(folder))
     environment()

@@ -23,6 +23,7 @@ NONCE_BYTES = 12
 TAG_BYTES = 16
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 _INNER_REST, _OUTER_REST = b"\x36" * 32, b"\x5c" * 32
+_INNER_OF_NONE, _OUTER_OF_NONE = b"\x36" * 64, b"\x5c" * 64
 
 
 class Aead:
@@ -64,6 +65,21 @@ def mac(key: bytes, message: bytes) -> bytes:
         return hmac.digest(key, message, "sha256")
     inner = hashlib.sha256(key.translate(_INNER) + _INNER_REST + message).digest()
     return hashlib.sha256(key.translate(_OUTER) + _OUTER_REST + inner).digest()
+
+
+def derived(key: bytes, one: bytes, other: bytes) -> tuple[bytes, bytes]:
+    """Derive two keys from one by HKDF-SHA256, each of one block, at a fifth of what `hkdf` costs.
+
+    `one` and `other` are each what is derived for, ending in the block's number, 0x01.
+    """
+    sha = hashlib.sha256
+    extracted = sha(_OUTER_OF_NONE + sha(_INNER_OF_NONE + key).digest()).digest()
+    inner, outer = extracted.translate(_INNER) + _INNER_REST, extracted.translate(_OUTER)
+    outer += _OUTER_REST
+    return (
+        sha(outer + sha(inner + one).digest()).digest(),
+        sha(outer + sha(inner + other).digest()).digest(),
+    )
 
 
 def hmac_sha1(key: bytes, message: bytes) -> bytes:

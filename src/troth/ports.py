@@ -151,6 +151,11 @@ class View(Protocol):
         ...
 
     @property
+    def behind(self) -> int:
+        """Microseconds the machine's clock lies behind the last recorded moment, or 0."""
+        ...
+
+    @property
     def house_version(self) -> int:
         """Rises with every published change."""
         ...
@@ -177,9 +182,12 @@ class View(Protocol):
         ...
 
     def sealed(
-        self, people: Sequence[PersonId], fields: Sequence[str]
+        self, people: Sequence[PersonId], fields: Sequence[str], since: str = ""
     ) -> dict[PersonId, list[Sealed]]:
-        """Return sealed rows of these fields; a field ending in `/` means every scope below it."""
+        """Return sealed rows of these fields, per person by field and row.
+
+        A field ending in `/` means every scope below it, from `since` on where that is given.
+        """
         ...
 
     def bodies(self, person: PersonId) -> list[Body]:
@@ -226,6 +234,14 @@ class View(Protocol):
 
     def jobs(self, kind: str, state: str) -> int:
         """Count jobs of a kind in a state."""
+        ...
+
+    def waiting(self) -> dict[str, int]:
+        """Count jobs that are not at their end, by kind; walks the index of jobs."""
+        ...
+
+    def leased(self, prefix: str, keys: Sequence[str]) -> frozenset[str]:
+        """Return which of these keys are jobs taken and not ended, among kinds that begin so."""
         ...
 
     def job_of(self, prefix: str, key: str) -> tuple[str, PersonId | None] | None:
@@ -323,7 +339,7 @@ class Transaction(View, Protocol):
         ...
 
     def finish(self, jobs: Sequence[tuple[Job, str]]) -> None:
-        """Move leased jobs to their end state.
+        """Move leased jobs to their end state, all or none; what they carried is deleted.
 
         Raises:
             Conflict: A fence moved: another worker holds the job; nothing was booked.
@@ -333,6 +349,10 @@ class Transaction(View, Protocol):
     def put_note(self, size: int, note: str) -> None:
         """Store a signed checkpoint."""
         ...
+
+
+Mark = tuple[int, int]
+"""A moment of the record, for `Store.unchanged` alone: equal marks, equal record."""
 
 
 class Store(Protocol):
@@ -352,6 +372,18 @@ class Store(Protocol):
         Raises:
             Conflict: The house version moved meanwhile; nothing was booked.
             Unavailable: Another writer held the record too long, or the disk is full.
+        """
+        ...
+
+    def mark(self) -> Mark:
+        """Return what `unchanged` compares with; taken before a look it covers that look."""
+        ...
+
+    def unchanged(self, mark: Mark) -> Instant | None:
+        """Return the present moment if nothing at all was recorded since a mark, by anybody.
+
+        None where something was, or where it cannot be told: then look again. A few microseconds,
+        for the last look before a message leaves. The mark must be of the same thread.
         """
         ...
 

@@ -149,9 +149,12 @@ def test_an_address_that_is_none_is_refused(url):
     "host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1"]
 )
 def test_a_private_place_is_not_reached_unless_it_is_allowed(host):
-    place = outbound.read_place(f"https://{host}/")
+    with pytest.raises(InvalidInput, match="private network"):
+        outbound.read_place(f"https://{host}/")
+    meant = outbound.read_place(f"https://{host}:9/", local=True)
+    found = outbound.Place(meant.host, meant.port, meant.path, meant.secure, local=False)
     with pytest.raises(Unavailable, match="private network"):
-        outbound.Reached(place)
+        outbound.Reached(found)
 
 
 def test_a_list_that_cannot_be_written_is_said_before_anything_begins(tmp_path, journal):

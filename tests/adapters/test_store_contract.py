@@ -990,3 +990,83 @@ def test_many_who_open_a_new_record_at_once_all_get_the_same_one(tmp_path):
             with store.look() as view:
                 assert view.log.size == 0
             store.close()
+
+
+# The last look before a message leaves
+
+
+def test_a_mark_holds_until_anybody_records_anything(house):
+    mark = house.store.mark()
+    assert house.store.unchanged(mark) == cast.NOW
+    with house.store.look() as view:
+        view.people(None, 1)
+    assert house.store.unchanged(mark) == cast.NOW
+    house.book(A, CREATED)
+    assert house.store.unchanged(mark) is None
+    fresh = house.store.mark()
+    assert house.store.unchanged(fresh) == cast.NOW
+    with house.store.book() as tx:
+        tx.put_row("t", b"k", b"v")
+    assert house.store.unchanged(fresh) is None
+
+
+def test_a_write_that_is_undone_changes_nothing(house):
+    mark = house.store.mark()
+    with pytest.raises(InvalidInput), house.store.book() as tx:
+        tx.put_row("t", b"k", b"v") or tx.state(b"\x00no statement")
+    with house.store.look() as view:
+        assert view.row("t", b"k") is None
+    assert house.store.unchanged(mark) in (cast.NOW, None)
+
+
+def test_another_process_that_records_is_noticed_and_inside_a_look_nothing_is_told(tmp_path):
+    one = rig("sqlite", tmp_path)
+    other = SqliteStore(tmp_path / "record.db", cast.Clock(), fold.PROJECTIONS)
+    mark = one.store.mark()
+    with one.store.look():
+        assert one.store.unchanged(mark) is None
+        assert one.store.unchanged(one.store.mark()) is None
+    assert one.store.unchanged(mark) == cast.NOW
+    with other.book() as tx:
+        tx.put_row("t", b"k", b"v")
+    assert one.store.unchanged(mark) is None
+    seen = []
+    mine = one.store.mark()
+    thread = threading.Thread(target=lambda: seen.append(one.store.unchanged(mine)))
+    thread.start()
+    thread.join()
+    assert seen == [None]
+    other.close()
+    one.store.close()
+    with pytest.raises(Fault):
+        one.store.mark()
+
+
+def test_jobs_taken_and_not_ended_are_told_by_key_among_kinds_that_begin_so(house):
+    with house.store.book() as tx:
+        for kind, key in (("mail/a", "1"), ("mail/b", "2"), ("mail/b", "3"), ("other", "1")):
+            tx.enqueue(kind, key, b"", None)
+    with house.store.book() as tx:
+        (first,) = tx.lease("mail/a", Instant(cast.NOW + SECOND), 5)
+        tx.lease("mail/b", Instant(cast.NOW + SECOND), 1)
+        tx.lease("other", Instant(cast.NOW + SECOND), 1)
+    keys = ["1", "2", "3", "4"]
+    with house.store.look() as view:
+        assert view.leased("mail/", keys) == {"1", "2"}
+        assert view.leased("mail/", []) == frozenset()
+        assert view.leased("nothing/", keys) == frozenset()
+    with house.store.book() as tx:
+        tx.finish([(first, "handed")])
+    with house.store.look() as view:
+        assert view.leased("mail/", keys) == {"2"}
+
+
+def test_sealed_rows_are_read_from_a_quarter_on(house):
+    house.book(A, CREATED)
+    names = ["interests", "purchases/2025Q4", "purchases/2026Q1", "purchases/2026Q2"]
+    with house.store.book() as tx:
+        tx.put_sealed(A, [Sealed(name, 0, 1, b"r") for name in names])
+    with house.store.look() as view:
+        found = view.sealed([A], ["purchases/"], "purchases/2026Q1")
+        assert [row.field for row in found[A]] == names[2:]
+        assert [row.field for row in view.sealed([A], ["purchases/"])[A]] == names[1:]

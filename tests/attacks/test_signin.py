@@ -3,8 +3,10 @@
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+from cast import bytes_of
 from staff_house import (
     FATIMA,
     GARETH,
@@ -458,6 +460,17 @@ def test_a_copy_of_a_passkey_betrays_itself_and_opens_nothing_any_more(h):
     assert say_of(use_passkey(h, key)) == "failed", "neither the copy nor the first"
 
 
+def test_the_last_passkey_that_still_opens_is_not_deleted_for_a_copied_one_beside_it(h):
+    with_passkey(h, NOKUTHULA)
+    account = access.key_of(h.office, NOKUTHULA)
+    (good,) = h.office.store.passkeys(account)
+    h.office.store.put_passkey(replace(good, id=b"copied one", state="copied"))
+    with pytest.raises(Conflict):
+        access.drop_passkey(h.office, NOKUTHULA, good.id)
+    access.drop_passkey(h.office, NOKUTHULA, b"copied one")
+    assert [p.id for p in h.office.store.passkeys(account)] == [good.id]
+
+
 def test_another_key_under_the_same_id_and_a_key_of_nobody_open_nothing(h):
     _, key = with_passkey(h, NOKUTHULA)
     false = SoftKey()
@@ -644,7 +657,7 @@ def test_no_event_names_a_member_of_staff_and_no_file_holds_a_secret_or_a_name(h
     key, token = made(h, "shop"), h.invited(SIPHO)
     assert b"lindiwe" not in h.raw()
     assert b"lindiwe" not in h.raw().lower()
-    files = b"".join(f.read_bytes() for f in h.folder.glob("keys/staff.db*"))
+    files = bytes_of(h.folder.glob("keys/staff.db*"))
     assert b"marula" not in files
     for kept in (secret, *map(str.encode, codes), key.encode(), token.encode()):
         assert kept not in files

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import marula
 import pytest
+from cast import bytes_of
 from site_shop import ORIGIN, later, opened
 
 from troth.app import site_place
@@ -193,7 +194,7 @@ def test_no_network_address_is_kept_anywhere(shop):
     limits = shop.app.state.hub.kept["site.limits"]
     shop.browser().token("ab" * 16)
     assert all(isinstance(key, bytes) and len(key) == 8 for key in limits._counts)
-    raw = b"".join(p.read_bytes() for p in shop.house.folder.rglob("record.db*"))
+    raw = bytes_of(shop.house.folder.rglob("record.db*"))
     assert b"testclient" not in raw
 
 

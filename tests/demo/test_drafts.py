@@ -27,7 +27,7 @@ def test_each_purpose_draft_has_exactly_the_fields_of_a_purpose(folder):
     drafts = {p.stem: tomllib.loads(p.read_text()) for p in (folder / "purposes").iterdir()}
     assert set(drafts) == {
         "marketing", "offers", "newsletter", "personalise", "ask", "service", "operations",
-        "site", "recognise",
+        "site", "recognise", "connections", "measure_clicks", "measure_opens",
     }  # fmt: skip
     for name, draft in drafts.items():
         assert set(draft) == set(Purpose.__dataclass_fields__), name

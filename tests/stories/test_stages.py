@@ -164,8 +164,10 @@ def test_who_no_longer_acts_is_unlinked_in_both_histories(house):
     assert types(house, guardian).count("person.linked") == 2
     with pytest.raises(NotFound):
         people.unlink(house.desk, child, guardian, "again", OFFICER)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match="act for themselves"):
         people.link(house.desk, child, child, "agent", "x", OFFICER)
+    with pytest.raises(InvalidInput, match="no such relation"):
+        people.link(house.desk, child, guardian, "neighbour", "x", OFFICER)
 
 
 def test_an_erased_person_acts_for_nobody_and_is_named_in_nobodys_links(house):

@@ -16,7 +16,7 @@ from typing import Final
 from troth import crypto
 from troth.adapters import outbound
 from troth.engines import webhooks
-from troth.errors import Unavailable
+from troth.errors import InvalidInput, Unavailable
 from troth.ports import HandoverLog
 from troth.terms import Instant, Outcome, Outgoing, zulu
 
@@ -85,6 +85,51 @@ def listed_refs(path: Path) -> tuple[frozenset[str], str]:
     raw = path.read_bytes() if path.is_file() else b""
     rows = csv.DictReader(io.StringIO(raw.decode(), newline=""))
     return frozenset(row["ref"] for row in rows), crypto.sha256(raw).hex()
+
+
+def write_rows(path: Path, headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Append rows to a CSV file of its owner's, headings once; no cell runs in a spreadsheet.
+
+    Raises:
+        Unavailable: It cannot be written.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(fd, "ab") as out:
+            if os.fstat(fd).st_size == 0:
+                out.write(_row(headings))
+            out.writelines(_row([_cell(cell) for cell in row]) for row in rows)
+            out.flush()
+            os.fsync(fd)
+    except OSError:
+        raise Unavailable("the file cannot be written", "check the folder") from None
+
+
+ROWS_MAX, CELL_MAX = 200_000, 4_096
+
+
+def read_rows(path: Path) -> tuple[list[dict[str, str]], bytes]:
+    """Return the rows of a CSV file by heading (lower case), and its bytes.
+
+    Raises:
+        InvalidInput: It is missing, no UTF-8, too long, or has no heading named status.
+    """
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise InvalidInput("the file does not read", "save it as CSV in UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""))
+    heads = [head.strip().lower() for head in next(reader, [])]
+    if "status" not in heads:
+        raise InvalidInput("the file has no column status", "name its columns in the first line")
+    try:
+        rows = [dict(zip(heads, row, strict=False)) for row in reader if row]
+    except csv.Error:
+        raise InvalidInput("the file does not read", "save it as CSV in UTF-8") from None
+    if len(rows) > ROWS_MAX or any(len(cell) > CELL_MAX for row in rows for cell in row.values()):
+        raise InvalidInput("the file is too long", f"send at most {ROWS_MAX} rows at once")
+    return rows, raw
 
 
 def _row(cells: Iterable[str]) -> bytes:

@@ -103,7 +103,6 @@ class _Store(_Handler):
             with (self._folder / INDEX).open("a", encoding="utf-8") as index:
                 index.write(json.dumps(entry) + "\n")
 
-
     def _next(self) -> Path:
         """Take the next free number; another inbox may keep mails in this folder too."""
         while True:

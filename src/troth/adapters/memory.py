@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
 from troth.kernel import ledger, proof
-from troth.ports import Clock, Projections
+from troth.ports import Clock, Mark, Projections
 from troth.terms import (
     NO_HEAD,
     NO_RECORD,
@@ -102,12 +102,18 @@ class MemoryView:
         """Read `tables`, which nobody changes any more."""
         self._t = tables
         self._now = Instant(max(now, tables.at))
+        self._behind = self._now - now
         self._log = LogState(len(tables.entries), tables.root)
 
     @property
     def now(self) -> Instant:
         """The decision's time."""
         return self._now
+
+    @property
+    def behind(self) -> int:
+        """Microseconds the machine's clock lies behind the last recorded moment."""
+        return self._behind
 
     @property
     def house_version(self) -> int:
@@ -150,12 +156,12 @@ class MemoryView:
         return everybody[start : start + limit]
 
     def sealed(
-        self, people: Sequence[PersonId], fields: Sequence[str]
+        self, people: Sequence[PersonId], fields: Sequence[str], since: str = ""
     ) -> dict[PersonId, list[Sealed]]:
         """Return sealed rows by person, by field and row."""
         out: dict[PersonId, list[Sealed]] = {}
         for (person, name, _), row in sorted(self._t.sealed.items(), key=lambda item: item[0]):
-            if person in people and any(_reaches(name, w) for w in fields):
+            if name >= since and person in people and any(_reaches(name, w) for w in fields):
                 out.setdefault(person, []).append(row)
         return out
 
@@ -215,6 +221,19 @@ class MemoryView:
     def jobs(self, kind: str, state: str) -> int:
         """Count jobs of a kind in a state."""
         return sum(1 for j in self._t.jobs.values() if (j.kind, j.state) == (kind, state))
+
+    def waiting(self) -> dict[str, int]:
+        """Count jobs that are not at their end, by kind."""
+        kinds = [j.kind for j in self._t.jobs.values() if j.state in ("ready", "leased")]
+        return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+    def leased(self, prefix: str, keys: Sequence[str]) -> frozenset[str]:
+        """Return which of these keys are jobs taken and not ended."""
+        return frozenset(
+            job.key
+            for job in self._t.jobs.values()
+            if job.state == "leased" and job.kind.startswith(prefix) and job.key in keys
+        )
 
     def job_of(self, prefix: str, key: str) -> tuple[str, PersonId | None] | None:
         """Return kind and person of the job with this key among kinds that begin so."""
@@ -452,6 +471,7 @@ class MemoryStore:
         self._clock = clock
         self._projections = projections
         self._tables = _Tables()
+        self._booked = 0
         self._lock = threading.Lock()
 
     @contextmanager
@@ -470,6 +490,15 @@ class MemoryStore:
             yield tx
             tx.settle()
             self._tables = tables
+            self._booked += 1
+
+    def mark(self) -> Mark:
+        """Return how often anything was booked; see `ports.Store.mark`."""
+        return (0, self._booked)
+
+    def unchanged(self, mark: Mark) -> Instant | None:
+        """Return the present moment if nothing was recorded since."""
+        return self._clock.now() if mark == (0, self._booked) else None
 
     def close(self) -> None:
         """Forget everything."""

@@ -49,9 +49,36 @@ def read_place(url: str, *, local: bool = False) -> Place:
         raise InvalidInput("this is no web address", "write https://host/path, without a login")
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         raise InvalidInput("a web address must begin with https://", "http is for this machine")
+    if not local and _is_private(parts.hostname):
+        raise InvalidInput("a web address lies in a private network", "allow local places for it")
     path = parts.path or "/"
     whole = f"{path}?{parts.query}" if parts.query else path
     return Place(parts.hostname, port, whole, parts.scheme == "https", local)
+
+
+def _is_private(host: str) -> bool:
+    """Tell whether a host is written as an address that is not the public net's."""
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        return not _is_public(host)
+    except ValueError:  # a name: looked up, and judged, when it is connected to
+        return host.replace(".", "").isdigit() or host.startswith("0x")
+
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def _is_public(text: str) -> bool:
+    """Tell whether an address is the public net's, whatever it is wrapped in."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return inner.is_global and not inner.is_multicast
+    return address.is_global and not address.is_multicast
 
 
 def _found(place: Place) -> str:
@@ -61,7 +88,7 @@ def _found(place: Place) -> str:
         raise Unavailable("the other system's name is not known now", "try again later") from None
     for answer in answers:
         address = str(answer[4][0])
-        if place.local or ipaddress.ip_address(address).is_global:
+        if place.local or _is_public(address):
             return address
     raise Unavailable(
         "the other system lies in a private network", "allow local places in its settings"

@@ -23,7 +23,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
@@ -100,6 +100,22 @@ class HandoverJournal:
     def _line(self, line: bytes) -> None:
         if os.write(self._fd, line) != len(line):
             raise Unavailable("the hand-over journal cannot be written", "free some disk space")
+
+    def rotate(self, open_of: Callable[[Sequence[str]], Collection[str]]) -> bool:
+        """Begin the journal anew if nothing it tells of is open any more; say whether it did.
+
+        A crash before leaves it as it was, one after leaves it empty: both say the same of what is
+        open, which is nothing. So does a power loss that brings the old lines back.
+
+        Args:
+            open_of: Which of these refs the record still waits for an answer about; what it says
+                is ended must be durable.
+        """
+        told = [*self.read(self.path), *self.taken(self.path)]
+        if open_of(told):
+            return False
+        os.ftruncate(self._fd, 0)
+        return True
 
     def close(self) -> None:
         """Close the file; closing twice does no harm."""

@@ -33,16 +33,17 @@ def favourites(
         shown: Items that may be shown, by name; all others are left out.
         limit: How many at most.
     """
-    times: Counter[str] = Counter()
-    units: Counter[str] = Counter()
-    last: dict[str, int] = {}
+    found: dict[str, list[int]] = {}
     for at, item, count in lines:
-        if item in shown:
-            times[item] += 1
-            units[item] += count
-            last[item] = max(at, last.get(item, 0))
-    best = sorted(times, key=lambda i: (-times[i], -last[i], i))[:limit]
-    return [Favourite(i, times[i], units[i], last[i]) for i in best]
+        held = found.get(item)
+        if held is None:
+            found[item] = [1, at, count]
+        else:
+            held[0] += 1
+            held[2] += count
+            held[1] = max(held[1], at)
+    ranked = sorted([(-n, -last, item) for item, (n, last, _) in found.items() if item in shown])
+    return [Favourite(i, -n, found[i][2], -last) for n, last, i in ranked[:limit]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,4 +27,12 @@ from troth.adapters.reach.groups import Groups
 from troth.adapters.reach.reader import Profile, Reach
 from troth.adapters.reach.writer import ReachWriter
 
-__all__ = ["Generation", "Groups", "PersonRow", "Profile", "PurchaseColumns", "Reach", "ReachWriter"]
+__all__ = [
+    "Generation",
+    "Groups",
+    "PersonRow",
+    "Profile",
+    "PurchaseColumns",
+    "Reach",
+    "ReachWriter",
+]

@@ -8,9 +8,11 @@ from typing import Any
 import troth.adapters.reach.generation as disk
 from troth.errors import InvalidInput
 from troth.kernel.audience import INTERESTS, RELATION_KINDS, WINDOWS, Known, folded
-from troth.terms import PERSON_BYTES, PersonId, nfc
+from troth.kernel.columns import Columns
+from troth.terms import DAY, PERSON_BYTES, PersonId, nfc
 
 FLUSH_ROWS = 262_144
+FLUSH_PEOPLE = 16_384
 MOST_BITS = 62
 
 _TABLES = """
@@ -165,6 +167,7 @@ class Filling:
         self._agreed = _Bits("categories")
         self._may = _Bits("scopes", scopes)
         self._interests, self._groups, self._money = _Codes(), _Codes(), _Codes()
+        self._known_interests: dict[str, int] = {}
         self._extras, self._shapes = _Codes(), _Codes()
         self._places = _Places(np, b"", np.zeros(0, "i2"))
         connection.execute("BEGIN")
@@ -220,15 +223,84 @@ class Filling:
 
     def _interest_columns(self, batch: Sequence[PersonRow], first: int) -> dict[str, Any]:
         pairs = [
-            (place, self._interests(nfc(name)))
+            (place, code)
             for place, row in enumerate(batch, first)
             for name in _told(row.known) or ()
-            if folded(name) not in self._sensitive
+            if (code := self._interest(name)) >= 0
         ]
         return {
             "person": self._arrow.array([p for p, _ in pairs], self._arrow.int32()),
             "code": self._arrow.array([c for _, c in pairs], self._arrow.int32()),
         }
+
+    def pages(
+        self,
+        pages: Iterable[tuple[Sequence[PersonRow], Columns]],
+        progress: Callable[[int], None],
+    ) -> tuple[int, int]:
+        """Take people together with what was opened of them; return how many, and lines.
+
+        Raises:
+            InvalidInput: A person was handed in twice, or purchases of somebody of another page.
+        """
+        psids, taken, lines = bytearray(), 0, 0
+        people: list[PersonRow] = []
+        bought: list[dict[str, Any]] = []
+        for rows, columns in pages:
+            if columns.people:
+                bought.append(self._opened_columns(rows, columns, taken + len(people)))
+            people += rows
+            if len(people) >= FLUSH_PEOPLE:
+                taken += self._flush_people(people, psids, taken)
+                progress(taken)
+            if sum(len(each["person"]) for each in bought) >= FLUSH_ROWS:
+                lines += self._flush(bought)
+        taken += self._flush_people(people, psids, taken)
+        lines += self._flush(bought)
+        progress(taken)
+        _Places(self._np, bytes(psids), self._np.zeros(taken, "i2"))  # refuses a person twice
+        return taken, lines
+
+    def _flush_people(self, people: list[PersonRow], psids: bytearray, first: int) -> int:
+        self._insert("person", self._person_columns(people, first))
+        self._insert("interest", self._interest_columns(people, first))
+        psids += b"".join([_sixteen(row.person) for row in people])
+        count = len(people)
+        people.clear()
+        return count
+
+    def _opened_columns(
+        self, rows: Sequence[PersonRow], columns: Columns, first: int
+    ) -> dict[str, Any]:
+        """Turn a page's columns of bytes into the table's, without what may not enter."""
+        np = self._np
+        places = {row.person: n for n, row in enumerate(rows)}
+        try:
+            whose = np.array([places[person] for person in columns.people], "i4")
+        except KeyError:
+            raise InvalidInput("purchases came in with another page than their person") from None
+        runs = np.array(columns.runs, "i4")
+        reach = np.array([_reach_days(row.known.agreed) for row in rows], "i4")
+        sizes = np.array(columns.sizes, "i4")
+        base = np.repeat((np.cumsum(sizes) - sizes).astype("i4"), runs)
+        item = np.frombuffer(b"".join(columns.item), ">u4")
+        if len(item) and (item >= np.repeat(sizes, runs)).any():
+            raise _malformed()
+        group = np.array([self._group(name) for name in columns.groups], "i4")
+        money = np.array([self._currency(name) for name in columns.money], "i4")
+        instants = np.frombuffer(b"".join(columns.at), ">i8")
+        day = (instants // DAY).astype("i4")
+        grp = group[np.array(columns.item_groups, "i4")[base + item]]
+        enters = (grp >= 0) & (day > self._day - np.repeat(reach[whose], runs))
+        found = {
+            "person": np.repeat(whose + np.int32(first), runs),
+            "day": day,
+            "grp": grp,
+            "units": np.frombuffer(b"".join(columns.units), ">i4").astype("i4"),
+            "minor": np.frombuffer(b"".join(columns.minor), ">i8").astype("i8"),
+            "currency": np.repeat(money[np.array(columns.currencies, "i4")], runs),
+        }
+        return found if enters.all() else {k: column[enters] for k, column in found.items()}
 
     def purchases(self, batches: Iterable[PurchaseColumns]) -> int:
         """Take every purchase line that may enter; return how many did."""
@@ -275,6 +347,14 @@ class Filling:
         if len(at) and at.min() < 0:
             raise _malformed()
         return self._np.array([code(name) for name in names], "i4")[at]
+
+    def _interest(self, name: str) -> int:
+        """Return an interest's code, -1 for one that never enters; each word is read once."""
+        code = self._known_interests.get(name)
+        if code is None:
+            sensitive = folded(name) in self._sensitive
+            code = self._known_interests[name] = -1 if sensitive else self._interests(nfc(name))
+        return code
 
     def _group(self, name: str) -> int:
         return -1 if folded(name) in self._sensitive else self._groups(nfc(name))

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,9 @@ def parts() -> tuple[Any, Any]:
     return duckdb, pyarrow
 
 
+_CONNECTING = threading.Lock()
+
+
 def missing() -> Unavailable:
     """Return the fault of an installation without the extra."""
     return Unavailable("audiences need a part that is not installed", "pip install troth[reach]")
@@ -88,9 +92,12 @@ def connect(path: Path, spill: Path, memory_mib: int, mode: str) -> Any:  # noqa
         "memory_limit": f"{memory_mib}MiB",
     }
     try:
-        made = duckdb.connect(str(path), read_only=mode == "read", config=config)
-        made.execute("SET enable_external_access = false")
-        made.execute("SET lock_configuration = true")
+        with _CONNECTING:  # readers of one process share the engine behind a file, locks included
+            made = duckdb.connect(str(path), read_only=mode == "read", config=config)
+            (opens,) = made.execute("SELECT current_setting('enable_external_access')").fetchone()
+            if opens:
+                made.execute("SET enable_external_access = false")
+                made.execute("SET lock_configuration = true")
     except duckdb.Error:
         raise Unavailable("a reach generation cannot be opened", REBUILD) from None
     return made

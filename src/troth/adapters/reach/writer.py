@@ -1,13 +1,14 @@
 """Building the next generation: streamed, private, visible only when whole."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from troth.adapters.reach import generation as disk
 from troth.adapters.reach.filling import Filling, PersonRow, PurchaseColumns
 from troth.errors import Unavailable
 from troth.kernel.audience import folded, today
+from troth.kernel.columns import Columns
 from troth.terms import Instant
 
 KEPT = 2
@@ -54,6 +55,30 @@ class ReachWriter:
             InvalidInput: A row is malformed; the current generation is as it was.
             Unavailable: The extra is missing or the disk is full; likewise.
         """
+        return self._rebuilt(at, ledger_size, lambda f: (f.people(people), f.purchases(purchases)))
+
+    def rebuild_pages(
+        self,
+        pages: Iterable[tuple[Sequence[PersonRow], Columns]],
+        at: Instant,
+        ledger_size: int,
+        progress: Callable[[int], None] = lambda _done: None,
+    ) -> disk.Generation:
+        """Build the next generation from people and their purchases together, read once.
+
+        As `rebuild`; a page's purchases are of its own people alone.
+
+        Args:
+            pages: People, and what was opened of them.
+            at: As in `rebuild`.
+            ledger_size: As in `rebuild`.
+            progress: Told how many people are in so far.
+        """
+        return self._rebuilt(at, ledger_size, lambda f: f.pages(pages, progress))
+
+    def _rebuilt(
+        self, at: Instant, ledger_size: int, fill: Callable[[Filling], tuple[int, int]]
+    ) -> disk.Generation:
         duckdb, _ = disk.parts()
         disk.private_folder(self._folder)
         with disk.only_writer(self._folder):
@@ -63,7 +88,7 @@ class ReachWriter:
             disk.private_folder(building)
             disk.touch_private(building / disk.HOLD)
             try:
-                counts = self._fill(building, people, purchases, at)
+                counts = self._fill(building, fill, at)
                 path = disk.folder_of(self._folder, number) / disk.DATABASE
                 return self._show(
                     building, disk.Generation(number, ledger_size, at, path, *counts)
@@ -76,18 +101,14 @@ class ReachWriter:
                 disk.sweep(self._folder)
 
     def _fill(
-        self,
-        building: Path,
-        people: Iterable[Sequence[PersonRow]],
-        purchases: Iterable[PurchaseColumns],
-        at: Instant,
+        self, building: Path, fill: Callable[[Filling], tuple[int, int]], at: Instant
     ) -> tuple[int, int]:
         path = building / disk.DATABASE
         connection = disk.connect(path, building / disk.SPILL, self._memory, "write")
         try:
             path.chmod(0o600)
             filling = Filling(connection, self._scopes, self._sensitive, today(at))
-            counts = filling.people(people), filling.purchases(purchases)
+            counts = fill(filling)
             filling.finish()
         finally:
             connection.close()

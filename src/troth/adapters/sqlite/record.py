@@ -11,7 +11,7 @@ from troth.adapters.sqlite import schema
 from troth.adapters.sqlite.view import MANY, SqliteView, marks, read_record, record_encoder
 from troth.errors import Conflict, EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
 from troth.kernel import ledger, proof
-from troth.ports import Clock, Projections
+from troth.ports import Clock, Mark, Projections
 from troth.terms import (
     NO_HEAD,
     NO_RECORD,
@@ -108,6 +108,27 @@ class SqliteStore:
         self._local.depth -= 1
         if con.in_transaction:
             con.execute("ROLLBACK")
+
+    def mark(self) -> Mark:
+        """Return this thread's connection and the version of the file it sees."""
+        return (-1, 0) if getattr(self._local, "depth", 0) else self._mark()
+
+    def _mark(self) -> Mark:
+        con = self._reader()
+        try:
+            return id(con), int(con.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.DatabaseError as fault:
+            raise schema.damaged(self._path, fault) from None
+
+    def unchanged(self, mark: Mark) -> Instant | None:
+        """Return the present moment if no connection committed since the mark.
+
+        SQLite changes a connection's `data_version` whenever another one commits, and every write
+        goes over another connection than a look. Inside a look nothing can be told.
+        """
+        if getattr(self._local, "depth", 0) or self._mark() != mark:
+            return None
+        return self._clock.now()
 
     def told(self, fault: sqlite3.DatabaseError) -> Fault:
         """Say in the house's words what SQLite says of the file."""

@@ -49,12 +49,18 @@ class SqliteView:
         row = con.execute("SELECT size, root, at, house FROM log_state").fetchone()
         self._log = LogState(row[0], row[1])
         self._now = Instant(max(now, row[2]))
+        self._behind = self._now - now
         self._house = int(row[3])
 
     @property
     def now(self) -> Instant:
         """The decision's time."""
         return self._now
+
+    @property
+    def behind(self) -> int:
+        """Microseconds the machine's clock lies behind the last recorded moment."""
+        return self._behind
 
     @property
     def house_version(self) -> int:
@@ -118,21 +124,30 @@ class SqliteView:
         return [PersonId(row[0]) for row in self._con.execute(sql, (after, limit))]
 
     def sealed(
-        self, people: Sequence[PersonId], fields: Sequence[str]
+        self, people: Sequence[PersonId], fields: Sequence[str], since: str = ""
     ) -> dict[PersonId, list[Sealed]]:
         """Return sealed rows by person."""
         test = " OR ".join("(s.field >= ? AND s.field < ?)" for _ in fields)
-        bounds = [b for f in fields for b in (f, f[:-1] + "0" if f.endswith("/") else f + "\x00")]
+        bounds = [
+            bound
+            for f in fields
+            for bound in (max(f, since), f[:-1] + "0" if f.endswith("/") else f + "\x00")
+        ]
         out: dict[PersonId, list[Sealed]] = {}
         for start in range(0, len(people) if fields else 0, MANY):
             part = people[start : start + MANY]
             sql = (
                 "SELECT p.psid, s.field, s.row, s.version, s.rec FROM person p"  # noqa: S608 - question marks only
                 " JOIN sealed s ON s.person = p.id"
-                f" WHERE p.psid IN ({marks(len(part))}) AND ({test}) ORDER BY s.field, s.row"
+                f" WHERE p.psid IN ({marks(len(part))}) AND ({test})"
+                " ORDER BY p.psid, s.field, s.row"  # as the indexes lie: nothing is sorted
             )
-            for psid, *rest in self._con.execute(sql, (*part, *bounds)):
-                out.setdefault(PersonId(psid), []).append(Sealed(*rest))
+            for psid, field, row, version, rec in self._con.execute(sql, (*part, *bounds)):
+                sealed = Sealed(field, row, version, rec)
+                if psid in out:
+                    out[psid].append(sealed)
+                else:
+                    out[psid] = [sealed]
         return out
 
     def bodies(self, person: PersonId) -> list[Body]:
@@ -223,6 +238,30 @@ class SqliteView:
         """Count jobs of a kind in a state."""
         sql = "SELECT count(*) FROM job WHERE kind = ? AND state = ?"
         return int(self._con.execute(sql, (kind, state)).fetchone()[0])
+
+    def waiting(self) -> dict[str, int]:
+        """Count jobs that are not at their end, by kind."""
+        sql = (
+            "SELECT kind, count(*) FROM job WHERE state IN ('ready', 'leased')"
+            " GROUP BY kind ORDER BY kind"
+        )
+        return {str(kind): int(count) for kind, count in self._con.execute(sql)}
+
+    def leased(self, prefix: str, keys: Sequence[str]) -> frozenset[str]:
+        """Return which of these keys are jobs taken and not ended; walks kinds, not jobs."""
+        out: set[str] = set()
+        for start in range(0, len(keys), MANY):
+            part = keys[start : start + MANY]
+            sql = (
+                "WITH RECURSIVE k(kind) AS (SELECT min(kind) FROM job WHERE kind >= ?"  # noqa: S608 - question marks only
+                " UNION ALL SELECT (SELECT min(kind) FROM job WHERE kind > k.kind) FROM k"
+                " WHERE k.kind < ?)"
+                " SELECT j.key FROM k JOIN job j ON j.kind = k.kind"
+                f" WHERE k.kind < ? AND j.state = 'leased' AND j.key IN ({marks(len(part))})"
+            )
+            end = prefix + "\U0010ffff"
+            out.update(row[0] for row in self._con.execute(sql, (prefix, end, end, *part)))
+        return frozenset(out)
 
     def job_of(self, prefix: str, key: str) -> tuple[str, PersonId | None] | None:
         """Return kind and person of the job with this key; walks kinds, not jobs."""

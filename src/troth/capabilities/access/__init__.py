@@ -1,4 +1,4 @@
-"""Access: staff accounts and sign-in, API keys, decisions asked from outside, looks, duty."""
+"""Access: staff accounts and sign-in, API keys, decisions asked from outside, looks."""
 
 from troth.capabilities.access.accounts import (
     add_passkey,
@@ -27,7 +27,6 @@ from troth.capabilities.access.apikeys import (
     knows,
     make_key,
 )
-from troth.capabilities.access.duty import same_hand
 from troth.capabilities.access.model import Invited, Limits, Member, Office, SignedIn
 from troth.capabilities.access.rules import grouped, local_path, otpauth
 from troth.capabilities.access.signing import (
@@ -74,7 +73,6 @@ __all__ = [
     "read_invite",
     "reset",
     "restore",
-    "same_hand",
     "signed_out",
     "spelt",
     "suspend",

@@ -209,8 +209,8 @@ def drop_passkey(office: Office, who: Actor, ident: bytes) -> None:
         Conflict: It is the last way but recovery codes.
     """
     account = _account(office, who)
-    held = office.store.passkeys(account.key)
-    if not account.totp and all(p.id == ident for p in held):
+    working = [p for p in office.store.passkeys(account.key) if p.state == "good"]
+    if not account.totp and [p.id for p in working] == [ident]:
         raise Conflict("this is your only way to sign in", "add another passkey first")
     note(office, "passkey_dropped", spelt(office, who), who, "passkey")
     office.store.drop_passkey(account.key, ident)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from troth.capabilities.access.reading import Reading
+from troth.capabilities.access.reading import Reading, service_purpose
 from troth.kernel import events, gate
 from troth.kernel.desk import Desk
+from troth.kernel.reasons import told_reasons
 from troth.ports import View
-from troth.terms import Actor, PersonRecord, PurposeKind, Refusal, UseRequest
+from troth.terms import PersonRecord, Refusal, UseRequest
 
 NAMES = ("name.given", "name.family", "contact.email", "contact.sms")
 """Fields a card can open; what the role may not see of them stays closed."""
@@ -39,11 +40,8 @@ def open_card(desk: Desk, reading: Reading) -> Card | Refusal:
     """
     with desk.store.look() as view:
         house = desk.house(view)
-        purpose = min(
-            (p for p in house.purposes.values() if p.kind is PurposeKind.SERVICE),
-            key=lambda p: p.name,
-        )
-        plain = _request(reading, purpose.name, frozenset(), view)
+        purpose = service_purpose(house)
+        plain = _request(reading, purpose, frozenset(), view)
         claim = desk.claim(plain, house)
         found = view.gather([reading.person], None)
         facts = desk.facts(view, plain, claim, found[0] if found else None)
@@ -52,16 +50,16 @@ def open_card(desk: Desk, reading: Reading) -> Card | Refusal:
         answer = gate.decide(asked, facts)
         inputs = gate.inputs_digest(asked, facts)
     if isinstance(answer, Refusal):
-        why = tuple({"code": str(r.code), "rule": r.rule} for r in answer.reasons)
+        why = told_reasons(answer.reasons)
         if isinstance(claim, Refusal) or not found:
-            said = events.HouseRefused(purpose.name, reading.action, why)
+            said = events.HouseRefused(purpose, reading.action, why)
             desk.record_house(said, reading.actor)
         else:
-            no = events.UseRefused(purpose.name, reading.action, why, house.ruleset.digest, inputs)
+            no = events.UseRefused(purpose, reading.action, why, house.ruleset.digest, inputs)
             desk.record(reading.person, [no], reading.actor)
         return answer
     fields = tuple(sorted({"facts", *answer.categories}))
-    told = events.DataRead(purpose.name, fields, reading.reason or None)
+    told = events.DataRead(purpose, fields, reading.reason or None)
     desk.record(reading.person, [told], reading.actor)
     with desk.store.look() as view:
         rows = view.sealed([reading.person], _covered(desk, answer))
@@ -71,9 +69,8 @@ def open_card(desk: Desk, reading: Reading) -> Card | Refusal:
 
 
 def _request(reading: Reading, purpose: str, categories: frozenset[str], view: View) -> UseRequest:
-    actor: Actor = reading.actor
     return UseRequest(
-        actor,
+        reading.actor,
         reading.person,
         purpose,
         reading.action,

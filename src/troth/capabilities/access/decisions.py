@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from troth.kernel import events, gate
 from troth.kernel.desk import ASK_ONCE, Desk
 from troth.kernel.facts import Facts
-from troth.kernel.reasons import house_reason
+from troth.kernel.reasons import house_reason, told_reasons
 from troth.ports import Transaction, View
 from troth.terms import (
     Action,
@@ -208,17 +208,13 @@ def narrowed(plain: UseRequest, categories: frozenset[str]) -> UseRequest:
     )
 
 
-def _codes(reasons: Sequence[Reason]) -> tuple[dict[str, str], ...]:
-    return tuple({"code": str(r.code), "rule": r.rule} for r in reasons)
-
-
 def _use_refused(
     desk: Desk, view: View, ask: Ask, refusal: Refusal, inputs: str
 ) -> events.UseRefused:
     return events.UseRefused(
         purpose=ask.purpose,
         action=ask.action,
-        reasons=_codes(refusal.reasons),
+        reasons=told_reasons(refusal.reasons),
         ruleset=desk.house(view).ruleset.digest,
         inputs=inputs,
         channel=ask.channel,
@@ -228,7 +224,7 @@ def _use_refused(
 def _claim_refused(ask: Ask, reasons: Sequence[Reason]) -> events.HouseRefused:
     """Name the purpose only if it reads like one: what callers make up is not recorded."""
     plain = ask.purpose if ask.purpose.isascii() and ask.purpose.isidentifier() else "unknown"
-    return events.HouseRefused(plain, ask.action, _codes(reasons))
+    return events.HouseRefused(plain, ask.action, told_reasons(reasons))
 
 
 def _permitted(ask: Ask, permit: gate.Permit, inputs: str) -> events.UsePermitted:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from troth.kernel import events, gate
 from troth.kernel.desk import Desk
+from troth.kernel.facts import House
+from troth.kernel.reasons import told_reasons
 from troth.terms import (
     Action,
     Actor,
@@ -26,13 +28,21 @@ class Reading:
     action: Action = Action.READ
 
 
+def service_purpose(house: House) -> str:
+    """Name the purpose under which staff serve people; where none is published, none that is.
+
+    The gate knows no such purpose then, and refuses.
+    """
+    named = (p.name for p in house.purposes.values() if p.kind is PurposeKind.SERVICE)
+    return min(named, default="service")
+
+
 def book_reading(desk: Desk, reading: Reading) -> Refusal | None:
     """Ask the gate for a reading and record it, or its refusal, before anything is opened."""
     person = reading.person
     with desk.store.look() as view:
         house = desk.house(view)
-        named = sorted(p.name for p in house.purposes.values() if p.kind is PurposeKind.SERVICE)
-        purpose = named[0] if named else "service"
+        purpose = service_purpose(house)
         asked = UseRequest(
             reading.actor,
             person,
@@ -51,7 +61,7 @@ def book_reading(desk: Desk, reading: Reading) -> Refusal | None:
         said = events.DataRead(purpose, reading.fields, reading.reason or None)
         desk.record(person, [said], reading.actor)
         return None
-    why = tuple({"code": str(r.code), "rule": r.rule} for r in answer.reasons)
+    why = told_reasons(answer.reasons)
     if isinstance(claim, Claim):
         no = events.UseRefused(
             purpose,

@@ -16,12 +16,12 @@ from troth.capabilities.insight.counting import (
     shown,
 )
 from troth.capabilities.insight.facts import (
-    Bought,
+    Page,
+    Range,
     Row,
-    agreed_purchases,
+    everything,
     learn_alike,
     pages,
-    rows,
     rows_of,
 )
 from troth.capabilities.insight.fairness import (
@@ -53,14 +53,15 @@ from troth.capabilities.insight.tracker import admit, near, sketch_key, spend
 
 __all__ = [
     "PREFIX",
-    "Bought",
     "Bounds",
     "Counted",
     "Fairness",
     "LeftOut",
     "Limits",
     "Look",
+    "Page",
     "Proxies",
+    "Range",
     "Row",
     "Rule",
     "Share",
@@ -69,9 +70,9 @@ __all__ = [
     "WhyNot",
     "Withheld",
     "admit",
-    "agreed_purchases",
     "band",
     "check",
+    "everything",
     "goods",
     "hide",
     "joined",
@@ -85,7 +86,6 @@ __all__ = [
     "read",
     "read_proxies",
     "rounded",
-    "rows",
     "rows_of",
     "shown",
     "size_of",

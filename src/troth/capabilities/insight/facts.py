@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 from troth.engines import ranking
 from troth.kernel import audience, consent, events, gate
+from troth.kernel.columns import Columns
 from troth.kernel.desk import Desk
-from troth.kernel.facts import House
-from troth.kernel.vault import Chunk
+from troth.kernel.facts import Facts, House
+from troth.kernel.vault import Chunk, Shredded
 from troth.ports import View
 from troth.terms import (
     DAY,
     Action,
     Actor,
+    Channel,
     Claim,
     Gathered,
     Instant,
@@ -27,7 +29,7 @@ from troth.terms import (
     moment,
 )
 
-PAGE = 250
+PAGE = 500
 PURPOSE = "personalise"
 SCOPE = "purchases/"
 FIELD_OF_INTERESTS = "interests"
@@ -45,38 +47,117 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
-    """One person's agreed purchases, by columns; days are UTC days."""
+class Page:
+    """What a copy takes of some people: facts, and what they agreed may be read, in columns."""
 
-    person: PersonId
-    days: Sequence[int]
-    groups: Sequence[str]
-    units: Sequence[int]
-    minor: Sequence[int]
-    currency: str
+    gathered: Sequence[Gathered]
+    rows: Sequence[Row]
+    bought: Columns
 
 
-def pages(desk: Desk, view: View) -> Iterator[list[Gathered]]:
-    """Page through everybody but the house itself."""
-    after: PersonId | None = None
-    while people := view.people(after, PAGE):
-        after = people[-1]
+Range = tuple[PersonId | None, int]
+"""After whom a reading of everybody begins, and how many people it takes."""
+EVERYBODY: Range = (None, 2**62)
+
+
+def pages(desk: Desk, view: View, part: Range = EVERYBODY) -> Iterator[list[Gathered]]:
+    """Page through everybody but the house itself, or through a part of them."""
+    after, left = part
+    while left > 0 and (people := view.people(after, min(left, PAGE))):
+        after, left = people[-1], left - len(people)
         yield [
             g
-            for g in view.gather([p for p in people if p != desk.scribe.house], None)
-            if not g.record.erasing and not g.record.alias
+            for g in view.gather(people, Channel.EMAIL)
+            if not g.record.erasing and not g.record.alias and g.person != desk.scribe.house
         ]
 
 
-def rows(desk: Desk, view: View, actor: Actor | None = None) -> Iterator[list[Row]]:
-    """Yield what narrowing may know of everybody.
+def everything(desk: Desk, view: View, actor: Actor, part: Range = EVERYBODY) -> Iterator[Page]:
+    """Yield what a copy may hold of everybody: one decision a person, and each key used once.
 
-    Opens nothing without an actor; with one, the interests of who agreed that they are used.
+    Interests and purchases are opened under a permit of that very person; of whom nothing may be
+    opened, nothing is read. About 80 µs a person.
     """
     house = desk.house(view)
-    for page in pages(desk, view):
-        told = _interests(desk, view, page, actor) if actor else {}
-        yield [_row(g, house, view.now, told.get(g.person)) for g in page]
+    claim = desk.claim(_use(actor, None, view.now), house)
+    for page in pages(desk, view, part):
+        permits = _permits(desk, view, page, actor, claim, (*WIDEST, audience.INTERESTS))
+        told, bought = _read(desk, view, permits)
+        rows = [_row(g, house, view.now, told.get(g.person)) for g in page]
+        yield Page(page, rows, bought)
+
+
+def _use(
+    actor: Actor, person: PersonId | None, at: Instant, asked: frozenset[str] = frozenset()
+) -> UseRequest:
+    return UseRequest(actor, person, PURPOSE, Action.PROFILE, None, asked, at)
+
+
+def _permits(  # noqa: PLR0913 - a page and what to open of it
+    desk: Desk,
+    view: View,
+    page: Sequence[Gathered],
+    actor: Actor,
+    claim: Claim | Refusal,
+    categories: Sequence[str],
+    besides: frozenset[str] = frozenset(),
+) -> list[gate.Permit]:
+    """Decide about each person of a page, for those of these categories they agreed to."""
+    house, at, wanted = desk.house(view), view.now, frozenset(categories)
+    out, anybody = list[gate.Permit](), _use(actor, None, at)
+    for gathered in page:
+        facts = Facts(gathered.person, at, claim, house, gathered)
+        allowed = gate.allowed_categories(anybody, facts)
+        asked = wanted & allowed
+        if not asked or not besides <= allowed:
+            continue
+        answer = gate.decide(_use(actor, gathered.person, at, asked | besides), facts)
+        if not isinstance(answer, Refusal):
+            out.append(answer)
+    return out
+
+
+def _read(
+    desk: Desk, view: View, permits: Sequence[gate.Permit]
+) -> tuple[dict[PersonId, frozenset[str]], Columns]:
+    """Open interests and purchases of a page, each as far as its permit goes."""
+    telling = [p.person for p in permits if audience.INTERESTS in p.categories]
+    wide = {p.person: name for p in permits if (name := _widest(p))}
+    told = view.sealed(telling, [FIELD_OF_INTERESTS])
+    held: dict[PersonId, list[Sealed]] = {}
+    for name in WIDEST:
+        near = [person for person, widest in wide.items() if widest == name]
+        held |= view.sealed(near, [SCOPE], _oldest(name, view.now))
+    desk.vault.keys.load([p.person for p in permits if p.person in told or p.person in held],
+                         view.now)  # fmt: skip
+    interests, bought = dict[PersonId, frozenset[str]](), Columns()
+    for permit in permits:
+        person = permit.person
+        try:
+            if person in told:
+                interests[person] = _declared(desk.vault.open(permit, told[person], view.now))
+            if person in held:
+                desk.vault.open_columns(permit, held[person], wide[person], view.now, bought)
+        except Shredded:  # erased since the look: an event says so, and judges them anew
+            interests.pop(person, None)
+            bought.forget(person)
+    return interests, bought
+
+
+def _widest(permit: gate.Permit) -> str:
+    return next((name for name in WIDEST if name in permit.categories), "")
+
+
+def _oldest(category: str, now: Instant) -> str:
+    """Name the first quarter that a category such as `purchases.13w` reaches."""
+    weeks = int(category.rpartition(".")[2].rstrip("w"))
+    first = moment(Instant(now - weeks * 7 * DAY)).date()
+    return f"{SCOPE}{first.year}Q{(first.month + 2) // 3}"
+
+
+def _declared(opened: Mapping[str, str]) -> frozenset[str]:
+    names = opened[FIELD_OF_INTERESTS].split(";")
+    return frozenset([n.strip() for n in names if n.strip()])
 
 
 def rows_of(
@@ -94,15 +175,17 @@ def rows_of(
         behaviour: Categories that will be read; what is not among them is not opened.
     """
     house, out = desk.house(view), list[Row]()
+    claim = desk.claim(_use(actor, None, view.now), house)
     for start in range(0, len(people), PAGE):
         page = [
             g
-            for g in view.gather(people[start : start + PAGE], None)
+            for g in view.gather(people[start : start + PAGE], Channel.EMAIL)
             if not g.record.erasing and not g.record.alias and g.person != desk.scribe.house
         ]
-        told = _interests(desk, view, page, actor) if audience.INTERESTS in behaviour else {}
+        asked = audience.INTERESTS in behaviour
+        told = _interests(desk, view, page, actor, claim) if asked else {}
         wide = tuple(name for name in WIDEST if behaviour & set(WIDEST))
-        bought = dict(_opened(desk, view, page, actor, wide, frozenset())) if wide else {}
+        bought = dict(_opened(desk, view, page, actor, claim, wide)) if wide else {}
         for g in page:
             lines = tuple(_purchases(bought.get(g.person, ())))
             out.append(_row(g, house, view.now, told.get(g.person), lines))
@@ -119,30 +202,17 @@ def _purchases(chunks: Sequence[Chunk]) -> Iterator[audience.Purchase]:
 
 
 def _interests(
-    desk: Desk, view: View, page: Sequence[Gathered], actor: Actor
+    desk: Desk, view: View, page: Sequence[Gathered], actor: Actor, claim: Claim | Refusal
 ) -> dict[PersonId, frozenset[str]]:
     """Open declared interests, each under a permit of its own."""
-    house = desk.house(view)
-    agreed = [
-        g
-        for g in page
-        if audience.INTERESTS in consent.level_categories(g.record, house, view.now)
-    ]
-    named = (audience.INTERESTS,)
-    permits = [
-        permit
-        for g in agreed
-        if (permit := _permit(desk, view, house, g, actor, named, frozenset()))
-    ]
+    permits = _permits(desk, view, page, actor, claim, (audience.INTERESTS,))
     held = view.sealed([p.person for p in permits], [FIELD_OF_INTERESTS])
     told = [permit for permit in permits if held.get(permit.person)]
     desk.vault.keys.load([p.person for p in told], view.now)
-    out = {}
-    for permit in told:
-        opened = desk.vault.open(permit, held[permit.person], view.now)
-        names = opened[FIELD_OF_INTERESTS].split(";")
-        out[permit.person] = frozenset(n.strip() for n in names if n.strip())
-    return out
+    return {
+        permit.person: _declared(desk.vault.open(permit, held[permit.person], view.now))
+        for permit in told
+    }
 
 
 def _row(
@@ -166,59 +236,23 @@ def _row(
     return Row(gathered.person, known, record.zone, record.subject)
 
 
-def agreed_purchases(desk: Desk, view: View, actor: Actor) -> Iterator[list[Bought]]:
-    """Yield the purchases people agreed may be used to choose for them, page by page."""
-    for page in pages(desk, view):
-        opened = _opened(desk, view, page, actor, WIDEST, frozenset())
-        yield [_bought(person, chunks) for person, chunks in opened if chunks]
-
-
 def _opened(  # noqa: PLR0913 - a page and what to open of it
     desk: Desk,
     view: View,
     page: Sequence[Gathered],
     actor: Actor,
+    claim: Claim | Refusal,
     categories: Sequence[str],
-    besides: frozenset[str],
+    besides: frozenset[str] = frozenset(),
 ) -> list[tuple[PersonId, list[Chunk]]]:
     """Open each person's purchases under the widest category their permit covers."""
-    house = desk.house(view)
-    permits = [
-        permit
-        for gathered in page
-        if (permit := _permit(desk, view, house, gathered, actor, categories, besides))
-    ]
+    permits = _permits(desk, view, page, actor, claim, categories, besides)
     desk.vault.keys.load([p.person for p in permits], view.now)
     held = view.sealed([p.person for p in permits], [SCOPE])
     return [
         (permit.person, _open(desk, permit, held.get(permit.person, ()), view.now, categories))
         for permit in permits
     ]
-
-
-def _permit(  # noqa: PLR0913 - one person of a page
-    desk: Desk,
-    view: View,
-    house: House,
-    gathered: Gathered,
-    actor: Actor,
-    categories: Sequence[str],
-    besides: frozenset[str],
-) -> gate.Permit | None:
-    plain = UseRequest(
-        actor, gathered.person, PURPOSE, Action.PROFILE, None, frozenset(), view.now
-    )
-    claim: Claim | Refusal = desk.claim(plain, house)
-    facts = desk.facts(view, plain, claim, gathered)
-    allowed = gate.allowed_categories(plain, facts)
-    wanted = frozenset(categories) & allowed
-    if not wanted or not besides <= allowed:
-        return None
-    asked = UseRequest(
-        actor, gathered.person, PURPOSE, Action.PROFILE, None, wanted | besides, view.now
-    )
-    answer = gate.decide(asked, facts)
-    return None if isinstance(answer, Refusal) else answer
 
 
 def _open(
@@ -229,24 +263,9 @@ def _open(
     categories: Sequence[str],
 ) -> list[Chunk]:
     category = next(c for c in categories if c in permit.categories)
-    weeks = int(category.rpartition(".")[2].rstrip("w"))
-    first = moment(Instant(now - weeks * 7 * DAY)).date()
-    oldest = f"{SCOPE}{first.year}Q{(first.month + 2) // 3}"
+    oldest = _oldest(category, now)
     recent = [row for row in held if row.field >= oldest]
     return desk.vault.open_chunks(permit, recent, category, now)
-
-
-def _bought(person: PersonId, chunks: Sequence[Chunk]) -> Bought:
-    days: list[int] = []
-    groups: list[str] = []
-    units: list[int] = []
-    minor: list[int] = []
-    for chunk in chunks:
-        days += [at // DAY for at in chunk.at]
-        groups += [chunk.groups[chunk.item_group[item]] for item in chunk.item]
-        units += chunk.units
-        minor += chunk.amount
-    return Bought(person, days, groups, units, minor, chunks[0].currency)
 
 
 def learn_alike(desk: Desk, view: View, actor: Actor, names: Mapping[str, str]) -> ranking.Alike:
@@ -258,8 +277,9 @@ def learn_alike(desk: Desk, view: View, actor: Actor, names: Mapping[str, str]) 
     told = events.SetProcessed("train", "alike", view.log.size, {}, "", PURPOSE)
     desk.record_house(told, actor)
     baskets: list[list[str]] = []
+    claim = desk.claim(_use(actor, None, view.now), desk.house(view))
     for page in pages(desk, view):
-        for _, chunks in _opened(desk, view, page, actor, ("purchases.52w",), compare):
+        for _, chunks in _opened(desk, view, page, actor, claim, ("purchases.52w",), compare):
             found = ranking.favourites(_lines(chunks), names, ranking.BASKET_ITEMS)
             baskets.append([f.item for f in found])
     return ranking.learn(baskets)

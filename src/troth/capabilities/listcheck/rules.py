@@ -20,6 +20,7 @@ from troth.engines import contact
 from troth.engines.intake import ListRow
 from troth.errors import InvalidInput
 from troth.kernel import consent, gate
+from troth.kernel.calendars import years_lived
 from troth.kernel.facts import Facts, House
 from troth.kernel.predicates import PREDICATES
 from troth.kernel.regimes import load
@@ -46,7 +47,6 @@ from troth.terms import (
     Relation,
     Role,
     UseRequest,
-    moment,
 )
 
 MARKETING, ASKING = "marketing", "consent_request"
@@ -275,9 +275,8 @@ class Judge:
         if row.born is None and row.age is None:
             return ""
         at = self._asked.at
-        limit = self._house.ruleset.adult_years(row.residence, self._house.seat, at)
-        years = row.age if row.age is not None else moment(at).year - (row.born or 0) - 1
-        return "adult" if years >= limit else "minor"
+        years = row.age if row.age is not None else years_lived(row.born or 0, at)
+        return self._house.ruleset.age_class(years, row.residence, self._house.seat, at)
 
     def _helps(self, row: ListRow, missing: tuple[str, ...]) -> tuple[str, ...]:
         """Ask the gate what it would say, were the evidence there that the row lacks."""

@@ -7,7 +7,9 @@ from troth import crypto
 from troth.capabilities.onsite.model import SCOPE, SITE, Seen
 from troth.errors import Conflict
 from troth.kernel import events, gate, restrictions, vault
+from troth.kernel.calendars import quarter
 from troth.kernel.desk import SYSTEM, Desk, put_pointer
+from troth.kernel.reasons import told_reasons
 from troth.ports import Transaction, View
 from troth.terms import (
     Action,
@@ -52,7 +54,7 @@ def said_of(
         return events.UseRefused(
             purpose=request.purpose,
             action=request.action,
-            reasons=tuple({"code": str(r.code), "rule": r.rule} for r in answer.reasons),
+            reasons=told_reasons(answer.reasons),
             ruleset=desk.house(view).ruleset.digest,
             inputs=inputs,
         )
@@ -161,8 +163,7 @@ def record(desk: Desk, person: PersonId, seen: Sequence[Seen], visit_us: int) ->
 
 
 def _quarter(at: Instant) -> str:
-    date_ = day(at)
-    return f"{SCOPE}/{date_.year}Q{(date_.month + 2) // 3}"
+    return f"{SCOPE}/{quarter(day(at))}"
 
 
 def _sealed(desk: Desk, view: View, person: PersonId, seen: Sequence[Seen]) -> list[Sealed]:

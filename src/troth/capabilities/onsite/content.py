@@ -19,6 +19,7 @@ from troth.capabilities.onsite.slots import Shown, Slot, Values, choose
 from troth.engines import ranking
 from troth.errors import Conflict, EvidenceBroken, NotFound
 from troth.kernel import consent, events, gate, vault
+from troth.kernel.calendars import quarter
 from troth.kernel.desk import SYSTEM, Desk
 from troth.ports import View
 from troth.terms import (
@@ -171,7 +172,7 @@ def _told(opened: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _near(scope: str, rows: Iterable[Sealed], now: Instant, weeks: int) -> list[Sealed]:
     first = moment(Instant(now - weeks * 7 * DAY)).date()
-    oldest = f"{scope}/{first.year}Q{(first.month + 2) // 3}"
+    oldest = f"{scope}/{quarter(first)}"
     return [r for r in rows if r.field.startswith(f"{scope}/") and r.field >= oldest]
 
 

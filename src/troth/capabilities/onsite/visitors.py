@@ -139,8 +139,7 @@ def require(desk: Desk, right: Right, token: str, rules: Rules, now: Instant) ->
     """Check a token and return its nonce, by which it counts once.
 
     Raises:
-        InvalidInput: Forged, bound to something else, or older than ten minutes: one answer for
-            all of them.
+        InvalidInput: Forged, bound to something else, or too old: one answer for all of them.
     """
     nonce, _, rest = token.partition(".")
     issued, _, seal = rest.partition(".")

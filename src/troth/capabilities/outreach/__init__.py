@@ -9,6 +9,7 @@ from troth.capabilities.outreach.booking import book, job_kind
 from troth.capabilities.outreach.handover import Courier
 from troth.capabilities.outreach.model import (
     BATCH,
+    JOB,
     LEASE,
     Booked,
     Campaign,
@@ -25,10 +26,11 @@ from troth.capabilities.outreach.model import (
 )
 from troth.capabilities.outreach.rendering import Renderer, compose, open_values
 from troth.capabilities.outreach.returns import Taken, take_return
-from troth.capabilities.outreach.views import judge, preview, preview_many
+from troth.capabilities.outreach.views import decided, judge, preview, preview_many
 
 __all__ = [
     "BATCH",
+    "JOB",
     "LEASE",
     "Booked",
     "Campaign",
@@ -46,6 +48,7 @@ __all__ = [
     "Writer",
     "book",
     "compose",
+    "decided",
     "job_kind",
     "judge",
     "open_values",

@@ -4,9 +4,11 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import msgspec
 
+from troth.capabilities.outreach import clicks, measuring
 from troth.capabilities.outreach.model import (
     BATCH,
     DONE,
@@ -24,7 +26,7 @@ from troth.capabilities.outreach.model import (
     puts_off,
     told_reasons,
 )
-from troth.capabilities.outreach.rendering import FRESH_BYTES, Unrenderable
+from troth.capabilities.outreach.rendering import FRESH_BYTES
 from troth.capabilities.outreach.views import judge, members_root
 from troth.crypto import NONCE_BYTES
 from troth.errors import Conflict
@@ -117,6 +119,18 @@ def job_kind(campaign_name: str) -> str:
     return f"{JOB}/{campaign_name}"
 
 
+@dataclass(slots=True)
+class _Batch:
+    """What became of a batch before it is booked: events, messages, and whom nothing is sent."""
+
+    prepared: list[Prepared] = field(default_factory=list)
+    ready: list[tuple[Rendered, Sealed]] = field(default_factory=list)
+    told: list[Judged] = field(default_factory=list)
+    put_off: list[Judged] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+    unrendered: list[PersonId] = field(default_factory=list)
+
+
 def _book_batch(
     renderer: Writer,
     people: Sequence[PersonId],
@@ -128,54 +142,106 @@ def _book_batch(
     with desk.store.look() as view:
         done = _already(view, campaign, people)
         fresh = [p for p in people if p not in done]
-        house_version, now = view.house_version, view.now
+        house_version = view.house_version
         judged = judge(desk, view, campaign, fresh, actor)
-        desk.vault.keys.load([j.gathered.person for j in judged], now)
-        rows = _rows(view, campaign, judged)
-        drawn = _Drawn(desk.randomness.take(_PER_MESSAGE * len(judged)))
-        prepared: list[Prepared] = []
-        ready: list[tuple[Rendered, Sealed]] = []
-        told: list[Judged] = []
-        put_off: list[Judged] = []
-        lost: Counter[str] = Counter()
-        unrendered: list[PersonId] = []
-        for j in judged:
-            try:
-                if puts_off(campaign, j.answer, now):
-                    put_off.append(j)
-                    continue
-                if isinstance(j.answer, Refusal):
-                    prepared += _refusal_event(desk, campaign, j, j.answer, actor, now)
-                else:
-                    theirs = rows.get(j.gathered.person, ())
-                    rendered, sealed = _rendered(renderer, view, j, theirs, signed_at_s, drawn)
-                    prepared += _booked_event(
-                        desk, campaign, rendered, j.answer, actor, now, drawn.take(_EVENT)
-                    )
-                    ready.append((rendered, sealed))
-                told.append(j)
-            except Shredded:
-                lost["erased"] += 1
-            except Unrenderable:
-                prepared += _unrendered_event(desk, campaign, j, actor, now)
-                unrendered.append(j.gathered.person)
+        desk.vault.keys.load([j.gathered.person for j in judged], view.now)
+        batch = _written(renderer, view, judged, actor, signed_at_s)
+    moved = _commit(desk, campaign, batch, house_version, _asks(judged))
+    totals.already += len(done)
+    batch.lost["not_renderable"] += sum(person not in moved for person in batch.unrendered)
+    totals.refused += +batch.lost
+    totals.put_off += batch.put_off
+    _count(batch.told, moved, totals)
+    return list(moved)
+
+
+def _written(
+    renderer: Writer, view: View, judged: Sequence[Judged], actor: Actor, signed_at_s: int
+) -> _Batch:
+    """Write every message and event of a batch; nothing of it is anywhere but in memory."""
+    desk, campaign, now, batch = renderer.desk, renderer.campaign, view.now, _Batch()
+    rows = _rows(view, campaign, judged)
+    drawn = _Drawn(desk.randomness.take(_PER_MESSAGE * len(judged)))
+    permitted: list[Judged] = []
+    for j in judged:
+        if puts_off(campaign, j.answer, now):
+            batch.put_off.append(j)
+        elif not isinstance(j.answer, Refusal):
+            permitted.append(j)
+        else:
+            with _unless_erased(batch):
+                batch.prepared += _refusal_event(desk, campaign, j, j.answer, actor, now)
+                batch.told.append(j)
+    wanted = [(j, rows.get(j.gathered.person, ()), drawn.take(FRESH_BYTES)) for j in permitted]
+    for j, rendered in zip(permitted, renderer.render_all(view, wanted, signed_at_s), strict=True):
+        with _unless_erased(batch):
+            if isinstance(rendered, Shredded):
+                raise rendered
+            if isinstance(rendered, Rendered):
+                _add(renderer, batch, rendered, actor, now, drawn)
+            else:
+                batch.prepared += _unrendered_event(desk, campaign, j, actor, now)
+                batch.unrendered.append(j.gathered.person)
+    return batch
+
+
+@contextmanager
+def _unless_erased(batch: _Batch) -> Iterator[None]:
+    try:
+        yield
+    except Shredded:
+        batch.lost["erased"] += 1
+
+
+def _add(  # noqa: PLR0913 - one message of a batch
+    renderer: Writer,
+    batch: _Batch,
+    rendered: Rendered,
+    actor: Actor,
+    now: Instant,
+    drawn: "_Drawn",
+) -> None:
+    """Seal a message until it leaves, and write its event."""
+    desk, campaign, permit = renderer.desk, renderer.campaign, rendered.judged.answer
+    if isinstance(permit, Refusal):
+        return
+    sealed = desk.vault.seal_outgoing(
+        rendered.judged.gathered.person,
+        campaign.purpose,
+        rendered.number,
+        rendered.packed,
+        now,
+        drawn.take(NONCE_BYTES),
+    )
+    fresh = drawn.take(_EVENT)
+    batch.prepared += _booked_event(desk, campaign, rendered, permit, actor, now, fresh)
+    batch.ready.append((rendered, sealed))
+    batch.told.append(rendered.judged)
+
+
+def _commit(
+    desk: Desk,
+    campaign: Campaign,
+    batch: _Batch,
+    house_version: int,
+    asks: bool,  # noqa: FBT001
+) -> frozenset[PersonId]:
+    """Book a batch in one short write; return whose chain moved: they are looked at again."""
+    ready = batch.ready
     with desk.store.book(house_version) as tx:
-        late = _asked_meanwhile(tx, campaign, ready) if _asks(judged) else frozenset()
-        moved = tx.append([p for p in prepared if p.person not in late]) | late
+        late = _asked_meanwhile(tx, campaign, ready) if asks else frozenset()
+        moved = tx.append([p for p in batch.prepared if p.person not in late]) | late
         for skeleton in {r.skeleton.key: r.skeleton for r, _ in ready}.values():
             tx.claim_row(SKELETONS, skeleton.key, skeleton.data)
+        if ready:
+            clicks.keep(tx, desk, campaign.name, ready[0][0].targets)
         for rendered, sealed in ready:
             person = rendered.judged.gathered.person
             if person not in moved:
                 _keep(tx, desk, campaign, rendered, sealed)
-            elif person not in late and _asks(judged):
+            elif person not in late and asks:
                 _unclaim(tx, rendered)
-    totals.already += len(done)
-    lost["not_renderable"] += sum(person not in moved for person in unrendered)
-    totals.refused += +lost
-    totals.put_off += put_off
-    _count(told, moved, totals)
-    return list(moved)
+    return moved
 
 
 _EVENT = scribe.FRESH_BYTES
@@ -206,6 +272,16 @@ def _already(view: View, campaign: Campaign, people: Sequence[PersonId]) -> set[
     return {p for p in people if view.row(DONE, done_key(campaign, p)) is not None}
 
 
+def _keep_shared(
+    tx: Transaction, desk: Desk, campaign: Campaign, ready: Sequence[tuple[Rendered, Sealed]]
+) -> None:
+    """Keep what the messages of a batch have in common: constant bytes, where links lead."""
+    for skeleton in {r.skeleton.key: r.skeleton for r, _ in ready}.values():
+        tx.claim_row(SKELETONS, skeleton.key, skeleton.data)
+    if ready:
+        clicks.keep(tx, desk, campaign.name, ready[0][0].targets)
+
+
 def _keep(
     tx: Transaction, desk: Desk, campaign: Campaign, rendered: Rendered, sealed: Sealed
 ) -> None:
@@ -214,8 +290,13 @@ def _keep(
     payload = _job_payload(campaign, rendered, sealed)
     tx.enqueue(job_kind(campaign.name), rendered.ref, payload, person)
     token = _token(campaign, rendered, sealed_at(rendered))
-    beside = (TOKENS, desk.token_key(rendered.token), token)
-    put_pointer(tx, person, DONE, done_key(campaign, person), b"1", (beside,))
+    beside = [(TOKENS, desk.token_key(rendered.token), token)]
+    if rendered.mark:
+        at = sealed_at(rendered)
+        beside.append(
+            measuring.mark_row(desk, rendered.mark, person, rendered.ref, campaign.name, at)
+        )
+    put_pointer(tx, person, DONE, done_key(campaign, person), b"1", beside)
 
 
 def sealed_at(rendered: Rendered) -> Instant:
@@ -249,26 +330,6 @@ def _unclaim(tx: Transaction, rendered: Rendered) -> None:
     contact = rendered.judged.gathered.contact
     if contact is not None:
         tx.put_row(ASK_ONCE, contact.sup, None)
-
-
-def _rendered(  # noqa: PLR0913 - one message of a batch
-    renderer: Writer,
-    view: View,
-    judged: Judged,
-    rows: Sequence[Sealed],
-    signed_at_s: int,
-    drawn: _Drawn,
-) -> tuple[Rendered, Sealed]:
-    rendered = renderer.render(view, judged, rows, signed_at_s, drawn.take(FRESH_BYTES))
-    sealed = renderer.desk.vault.seal_outgoing(
-        judged.gathered.person,
-        renderer.campaign.purpose,
-        rendered.number,
-        rendered.packed,
-        view.now,
-        drawn.take(NONCE_BYTES),
-    )
-    return rendered, sealed
 
 
 def _rows(
@@ -352,11 +413,15 @@ def _booked_event(  # noqa: PLR0913 - an event and its place
         waiver=permit.waiver or None,
     )
     person, head = judged.gathered.person, judged.gathered.head
+    if rendered.measured:
+        first = [measuring.told(each) for each in rendered.measured]
+        return desk.scribe.prepare(person, head, [*first, said], actor, now)
     return desk.scribe.prepare(person, head, [said], actor, now, fresh)
 
 
 def _job_payload(campaign: Campaign, rendered: Rendered, sealed: Sealed) -> bytes:
-    used = sorted(rendered.judged.request.categories)
+    noted = measuring.categories_of(rendered.measured)
+    used = sorted(rendered.judged.request.categories | noted)
     return msgspec.msgpack.encode((campaign.name, rendered.number, used, sealed.rec))
 
 

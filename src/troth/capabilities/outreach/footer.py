@@ -91,8 +91,9 @@ def because(basis: str, title: str, day: str = "") -> str:
     return said.get(basis, _SERVICE)
 
 
+@lru_cache(maxsize=4_096)
 def since(at: Instant, zone: str) -> str:
-    """Write the day of an instant as its reader would."""
+    """Write the day of an instant as its reader would; an import's consents share few."""
     local = moment(at).astimezone(_zone(zone))
     return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from troth.capabilities.outreach import measuring
 from troth.capabilities.outreach.booking import job_kind, uncollected
 from troth.capabilities.outreach.model import (
     BATCH,
@@ -25,10 +26,10 @@ from troth.capabilities.outreach.steps import halted
 from troth.capabilities.outreach.views import judge
 from troth.engines import mail
 from troth.errors import Conflict
-from troth.kernel import events
+from troth.kernel import events, gate
 from troth.kernel.desk import Desk
 from troth.kernel.vault import Shredded
-from troth.ports import HandoverLog, MailTransport, Transaction, View
+from troth.ports import HandoverLog, MailTransport, Mark, Transaction, View
 from troth.terms import (
     NO_HEAD,
     Actor,
@@ -39,6 +40,8 @@ from troth.terms import (
     PersonId,
     Prepared,
     PurposeKind,
+    Reason,
+    ReasonCode,
     Refusal,
     Sealed,
     address_field,
@@ -56,8 +59,10 @@ class _Leased:
     erased: bool = False
     judged: Judged | None = None
     size: int = -1
+    mark: Mark | None = None
     halted: bool = False
     detail: str = ""
+    noted: frozenset[str] = frozenset()
 
 
 def _leased(job: Job, person: PersonId) -> _Leased:
@@ -65,7 +70,9 @@ def _leased(job: Job, person: PersonId) -> _Leased:
         _, number, written = msgspec.json.decode(job.payload)
         return _Leased(job, person, number, frozenset(written))
     _, number, written, rec = _payload.decode(job.payload)
-    return _Leased(job, person, number, frozenset(written), rec)
+    used = frozenset(written)
+    noted = used & mail.MEASURED
+    return _Leased(job, person, number, used - noted, rec, noted=noted)
 
 
 _payload = msgspec.msgpack.Decoder(tuple[str, int, tuple[str, ...], bytes])
@@ -99,6 +106,7 @@ class _Noting:
         self._log.reply(ref, code)
 
 
+NOT_NOTED = Refusal((Reason(ReasonCode.CATEGORY_NOT_AGREED, "house.categories"),))
 GRACE = LEASE // 2
 """No message is begun later in a lease: relays are slow, and who takes over must not meet it."""
 
@@ -230,7 +238,9 @@ class Courier:
 
     def _messages(self) -> Iterator[Outgoing]:
         desk = self._desk
+        mark = desk.store.mark()
         with desk.store.look() as view:
+            unheld = None if halted(view, self._campaign.name) else mark
             people = [entry.person for entry in self._leased.values()]
             desk.vault.keys.load(people, view.now)
             written = {entry.person: entry.written for entry in self._leased.values()}
@@ -246,7 +256,7 @@ class Courier:
             self._house_head = desk.head(view, desk.scribe.house)
         for ref, entry in self._leased.items():
             found = judged.get(entry.person)
-            entry.judged, entry.size = found, size
+            entry.judged, entry.size, entry.mark = found, size, unheld
             if ref in self._log.begun:
                 continue
             message = self._message(ref, entry, found, rows.get(entry.person, ()), now)
@@ -268,7 +278,7 @@ class Courier:
         if found is None or row is None:
             entry.erased = True
             return None
-        answer = found.answer
+        answer = self._answer(entry, found)
         if isinstance(answer, Refusal):
             entry.refusal = answer
             return None
@@ -301,43 +311,66 @@ class Courier:
         """Ask again, before the envelope and before the body, if anything was recorded since.
 
         Every call is a look of its own; the permit at hand serves only while that look shows
-        everything it rests on just as it was.
+        everything it rests on just as it was: first of all, where nothing at all was recorded.
         """
         entry = self._leased[ref]
+        if self._nothing_since(entry):
+            return True
+        mark = self._desk.store.mark()
         with self._desk.store.look() as view:
             if view.now >= self._until - GRACE:
                 return False  # once the lease is over another worker may hold these jobs
             if halted(view, self._campaign.name):
-                entry.halted = True
                 return False
             if self._as_judged(view, entry):
+                entry.mark = mark
                 return True
             written = {entry.person: entry.written}
             found = judge(self._desk, view, self._campaign, [entry.person], self._actor, written)
         if not found:
             entry.erased = True
             return False
-        answer = found[0].answer
+        answer = self._answer(entry, found[0])
         entry.refusal = answer if isinstance(answer, Refusal) else None
         return entry.refusal is None
+
+    def _nothing_since(self, entry: _Leased) -> bool:
+        """Tell whether nobody recorded anything since an entry was last looked at, moments ago."""
+        if entry.mark is None or (ends := self._ends(entry)) is None:
+            return False
+        now = self._desk.store.unchanged(entry.mark)
+        return now is not None and ends[0] <= now < min(ends[1], self._until - GRACE)
+
+    def _ends(self, entry: _Leased) -> tuple[int, int] | None:
+        """Return from when until when a judgment may stand unasked; None where it may not."""
+        judged = entry.judged
+        if judged is None or isinstance(judged.answer, Refusal) or not judged.gathered.contact:
+            return None
+        kind = judged.facts.house.purposes[self._campaign.purpose].kind
+        if kind is PurposeKind.CONSENT_REQUEST:  # whether an address was asked is no event
+            return None
+        at = judged.request.at
+        return at, min(at + REJUDGE_AFTER, judged.answer.until)
+
+    def _answer(self, entry: _Leased, found: Judged) -> gate.Permit | Refusal:
+        """Return the decision, which is a no too where the message would note more than agreed."""
+        if not entry.noted or isinstance(found.answer, Refusal):
+            return found.answer
+        house, at = found.facts.house, found.request.at
+        if measuring.stands(self._desk, house, found.gathered, at, entry.noted):
+            return found.answer
+        return NOT_NOTED
 
     def _as_judged(self, view: View, entry: _Leased) -> bool:
         """Tell whether a judgment stands: same house, ledger, suppressions, and moments ago.
 
         Where the ledger grew, the person and the house's own chain must be as they were.
         """
-        judged = entry.judged
-        if judged is None or isinstance(judged.answer, Refusal):
+        judged, ends = entry.judged, self._ends(entry)
+        if judged is None or ends is None or not ends[0] <= view.now < ends[1]:
             return False
-        was, at, contact = judged.gathered, judged.request.at, judged.gathered.contact
-        house, until = judged.facts.house, min(at + REJUDGE_AFTER, judged.answer.until)
-        kind = house.purposes[self._campaign.purpose].kind
-        if (
-            view.house_version != house.version
-            or not at <= view.now < until
-            or kind is PurposeKind.CONSENT_REQUEST  # whether an address was asked is no event
-            or contact is None
-        ):
+        was, contact = judged.gathered, judged.gathered.contact
+        if contact is None or view.house_version != judged.facts.house.version:
             return False
         if view.log.size == entry.size:
             return view.blocks([contact.sup]).get(contact.sup, ()) == was.blocks

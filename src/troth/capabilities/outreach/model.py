@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from troth import crypto
 from troth.engines import mail, ranking
+from troth.errors import Fault
 from troth.kernel import gate
 from troth.kernel.desk import Desk
 from troth.kernel.facts import Facts
@@ -28,6 +29,9 @@ from troth.terms import (
     Sealed,
     UseRequest,
 )
+
+if TYPE_CHECKING:
+    from troth.capabilities.outreach.measuring import Measured
 
 BATCH = 250
 LEASE = 600 * SECOND
@@ -100,9 +104,14 @@ class Preview:
     house_version: int
 
 
+def done_prefix(campaign: str) -> bytes:
+    """Return how the keys of everybody begin for whom a campaign booked a message."""
+    return crypto.sha256(campaign.encode())[:8]
+
+
 def done_key(campaign: Campaign, person: PersonId) -> bytes:
     """Name the one message a campaign may ever book for a person."""
-    return crypto.sha256(campaign.name.encode())[:8] + person
+    return done_prefix(campaign.name) + person
 
 
 def request_for(
@@ -158,6 +167,9 @@ class Rendered:
         data: The signed message.
         packed: The same without what it shares with others: what waits, sealed, to be handed over.
         skeleton: What was left out of `packed`.
+        measured: What of its reading may be noted, by an own yes; nothing for nearly everybody.
+        targets: Where the campaign's counted links lead.
+        mark: By what its reader is known again for that alone; "" where nothing is noted.
     """
 
     judged: Judged
@@ -170,6 +182,9 @@ class Rendered:
     message_id: str
     packed: bytes
     skeleton: mail.Skeleton
+    measured: "tuple[Measured, ...]" = ()
+    mark: str = ""
+    targets: Mapping[int, str] = field(default_factory=dict)
 
 
 class Writer(Protocol):
@@ -187,6 +202,21 @@ class Writer(Protocol):
         fresh: bytes = b"",
     ) -> Rendered:
         """Return one permitted person's message; see `rendering.Renderer.render`."""
+        ...
+
+    def render_all(
+        self,
+        view: View,
+        wanted: Sequence[tuple[Judged, Sequence[Sealed], bytes]],
+        signed_at_s: int,
+    ) -> "list[Rendered | Fault]":
+        """Return the messages of a batch; in place of one that cannot be, the fault of its person.
+
+        Args:
+            view: The look they were decided in.
+            wanted: Per person the permit, sealed rows, and randomness drawn for that message.
+            signed_at_s: Real POSIX seconds, for DKIM.
+        """
         ...
 
     def of(self, campaign: Campaign) -> "Writer":

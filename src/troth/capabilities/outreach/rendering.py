@@ -3,9 +3,10 @@
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from troth import crypto
-from troth.capabilities.outreach import footer
+from troth.capabilities.outreach import clicks, footer, measuring
 from troth.capabilities.outreach.model import (
     FAVOURITES,
     WEEKS,
@@ -16,10 +17,10 @@ from troth.capabilities.outreach.model import (
     Value,
 )
 from troth.engines import mail, ranking
-from troth.errors import InvalidInput
+from troth.errors import Fault, InvalidInput
 from troth.kernel import gate
 from troth.kernel.desk import Desk
-from troth.kernel.vault import Chunk
+from troth.kernel.vault import Chunk, Shredded
 from troth.ports import View
 from troth.terms import (
     DAY,
@@ -87,12 +88,14 @@ def compose(  # noqa: PLR0913 - a permit and what it opens
 def _lines(chunks: Iterable[Chunk]) -> Iterator[tuple[int, str, int]]:
     for chunk in chunks:
         bought = {i for i, kind in enumerate(chunk.kinds) if kind == "purchase"}
-        items = chunk.items
-        for at, kind, item, units in zip(
-            chunk.at, chunk.kind, chunk.item, chunk.units, strict=True
-        ):
-            if kind in bought:
-                yield at, items[item], units
+        items = map(chunk.items.__getitem__, chunk.item)
+        lines = zip(chunk.at, items, chunk.units, strict=True)
+        if len(bought) == len(chunk.kinds):
+            yield from lines
+        else:
+            yield from [
+                line for line, kind in zip(lines, chunk.kind, strict=True) if kind in bought
+            ]
 
 
 def _history(
@@ -171,33 +174,70 @@ def _month(at: int) -> str:
     return _MONTHS[moment(Instant(at)).month - 1]
 
 
+NO_PIXEL = "no_open_pixel"
 FRESH_BYTES = 27
 """What a message takes of randomness: 12 bytes for its ref, 15 for its stop token."""
+
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS = tuple(one + other for one in _LETTERS for other in _LETTERS)
+
+
+def _base32(raw: bytes) -> str:
+    """Write 15 bytes in base32, ten bits at a time: a tenth of what the library's way costs."""
+    whole, pairs = int.from_bytes(raw, "big"), _PAIRS
+    return "".join([pairs[whole >> place & 1023] for place in range(len(raw) * 8 - 10, -1, -10)])
 
 
 class Unrenderable(InvalidInput):
     """One person's values do not fit the template; the others' messages are not held up."""
 
 
+class _Begun(NamedTuple):
+    """A message before it is signed."""
+
+    judged: Judged
+    raw: bytes
+    token: str
+    draft: mail.Draft
+    frame: mail.Frame
+    measured: Sequence[measuring.Measured]
+    mark: str
+
+
 class Renderer:
     """Fills and signs messages of one campaign; keeps compiled frames and keys."""
 
     def __init__(
-        self, desk: Desk, campaign: Campaign, shelf: Shelf, signers: Sequence[mail.Signer]
+        self,
+        desk: Desk,
+        campaign: Campaign,
+        shelf: Shelf,
+        signers: Sequence[mail.Signer],
+        counting: mail.Counting | None = None,
     ) -> None:
-        """Compile nothing yet; a template that does not read raises `InvalidInput`."""
+        """Compile nothing yet; a template that does not read raises `InvalidInput`.
+
+        With `counting` the message's links lead through the counter: for what is really sent.
+        """
         self.desk = desk
         self.campaign = campaign
         self.shelf = shelf
         self.signers = signers
-        self._frames = mail.Frames(mail.parse_template(campaign.template.data.decode()))
-        self._categories = self._frames.template.categories
+        self.counting = counting
+        self.targets: dict[int, str] = {}
+        template = mail.parse_template(campaign.template.data.decode())
+        self._categories = template.categories
+        if counting is not None:
+            template, self.targets = mail.counted(template, counting, self._tag)
+        self._frames = mail.Frames(template)
+        self._measuring: tuple[int, Mapping[str, frozenset[str]]] = (-1, {})
         self._shapes: dict[tuple[object, ...], mail.Frame] = {}
         self._checked: set[tuple[int, tuple[str, ...]]] = set()
 
     def of(self, campaign: Campaign) -> "Renderer":
         """Return what renders the same for another round of the campaign."""
-        return Renderer(self.desk, campaign, self.shelf, self.signers)
+        return Renderer(self.desk, campaign, self.shelf, self.signers, self.counting)
 
     def draft(
         self, view: View, judged: Judged, rows: Sequence[Sealed], ref: str, token: str
@@ -205,8 +245,28 @@ class Renderer:
         """Return the unsigned message for one permitted person."""
         return self._drafted(view, judged, rows, ref, token)[0]
 
-    def _drafted(
-        self, view: View, judged: Judged, rows: Sequence[Sealed], ref: str, token: str
+    def _tag(self, number: int, url: str) -> str:
+        return clicks.tag(self.desk, self.campaign.name, number, url)
+
+    def _measured(self, judged: Judged) -> list[measuring.Measured]:
+        """Return what of this message's reading may be noted: nothing, but for an own yes."""
+        house = judged.facts.house
+        if self.counting is None or isinstance(judged.answer, Refusal):
+            return []
+        if self._measuring[0] != house.version:
+            self._measuring = (house.version, measuring.purposes(house))
+        at, asked = judged.request.at, self._measuring[1]
+        return measuring.permitted(self.desk, house, judged.gathered, at, asked)
+
+    def _drafted(  # noqa: PLR0913 - one message of a batch
+        self,
+        view: View,
+        judged: Judged,
+        rows: Sequence[Sealed],
+        ref: str,
+        token: str,
+        measured: frozenset[str] = frozenset(),
+        mark: str = "",
     ) -> tuple[mail.Draft, mail.Frame]:
         permit = judged.answer
         if isinstance(permit, Refusal):
@@ -233,18 +293,31 @@ class Renderer:
             unsubscribe_url=stop,
             ref=ref,
         )
-        frame = self._frame(permit.request.categories, values)
+        categories = permit.request.categories
+        if measured:
+            values |= {"click_mark": f".{mark}", "open_mark": mark}
+            categories |= measured
+        frame = self._frame(categories, values)
         return frame.fill(values, envelope), frame
 
     def _shown(self, permit: gate.Permit) -> list[str]:
         """Name the permitted categories that this template can show at all."""
         return [c for c in permit.categories if c in self._categories]
 
-    def _require_obligations(
-        self, view: View, judged: Judged, frame: mail.Frame, data: bytes, ask: tuple[str, str]
+    def _require_obligations(  # noqa: PLR0913 - one message, and what it must carry
+        self,
+        view: View,
+        judged: Judged,
+        frame: mail.Frame,
+        data: bytes,
+        ask: tuple[str, str],
+        *,
+        marked: bool,
     ) -> None:
         """Check once per layout and set of obligations that the finished message carries them."""
         obliged = judged.answer.obligations if not isinstance(judged.answer, Refusal) else ()
+        if marked:  # who reads it said yes to that one mark
+            obliged = tuple(each for each in obliged if each != NO_PIXEL)
         seen = (id(frame), tuple(obliged))
         if seen in self._checked:
             return
@@ -288,24 +361,66 @@ class Renderer:
         Raises:
             InvalidInput: The message lacks what the permit obliges it to carry.
         """
+        begun = self._begin(view, judged, rows, fresh)
+        return self._end(view, begun, mail.sign(begun.draft, self.signers, signed_at_s))
+
+    def render_all(
+        self,
+        view: View,
+        wanted: Sequence[tuple[Judged, Sequence[Sealed], bytes]],
+        signed_at_s: int,
+    ) -> list[Rendered | Fault]:
+        """Render a batch as `render` does, its signatures one after the other: a tenth cheaper.
+
+        In place of a message that cannot be written stands why: `Shredded` or `Unrenderable`.
+
+        Raises:
+            InvalidInput: A message lacks what its permit obliges it to carry.
+        """
+        begun: list[_Begun | Fault] = []
+        for judged, rows, fresh in wanted:
+            try:
+                begun.append(self._begin(view, judged, rows, fresh))
+            except (Shredded, Unrenderable) as fault:
+                begun.append(fault.with_traceback(None))
+        signed = [
+            b"" if isinstance(each, Fault) else mail.sign(each.draft, self.signers, signed_at_s)
+            for each in begun
+        ]
+        return [
+            each if isinstance(each, Fault) else self._end(view, each, data)
+            for each, data in zip(begun, signed, strict=True)
+        ]
+
+    def _begin(self, view: View, judged: Judged, rows: Sequence[Sealed], fresh: bytes) -> "_Begun":
+        """Draft a message under a ref and a token of its own."""
         fresh = fresh or self.desk.randomness.take(FRESH_BYTES)
         second = (view.now // SECOND & 0xFFFFFFFF).to_bytes(4, "big")
         raw = second + fresh[:12]
-        number = int.from_bytes(raw[:7], "big")
         ref = raw.hex()
-        token = f"t{ref[1:8]}{base64.b32encode(fresh[12:FRESH_BYTES]).decode()}"
+        token = f"t{ref[1:8]}{_base32(fresh[12:FRESH_BYTES])}"
+        measured = self._measured(judged)
+        agreed = measuring.categories_of(measured)
+        drawn = self.desk.randomness.take(measuring.MARK_BYTES) if measured else b""
+        mark = base64.b32encode(drawn).decode().lower() if drawn else ""
         try:
-            draft, frame = self._drafted(view, judged, rows, ref, token)
+            draft, frame = self._drafted(view, judged, rows, ref, token, agreed, mark)
         except InvalidInput as fault:
             raise Unrenderable(fault.message, fault.remedy) from None
-        data = mail.sign(draft, self.signers, signed_at_s)
+        return _Begun(judged, raw, token, draft, frame, measured, mark)
+
+    def _end(self, view: View, begun: "_Begun", data: bytes) -> Rendered:
+        """Check a signed message and take it apart for its waiting."""
+        judged, raw, token, draft, frame, measured, mark = begun
+        ref, agreed = raw.hex(), measuring.categories_of(measured)
         ask = f"{self.campaign.sender.base_url}/ask/{token}"
         address = next(v for name, v in draft.headers if name == "To")
-        self._require_obligations(view, judged, frame, data, (ask, address))
+        opens = mail.links.OPENS in agreed
+        self._require_obligations(view, judged, frame, data, (ask, address), marked=opens)
         return Rendered(
             judged,
             ref,
-            number,
+            int.from_bytes(raw[:7], "big"),
             token,
             data,
             draft.subject,
@@ -313,4 +428,7 @@ class Renderer:
             f"<{ref}@{self.campaign.sender.domain}>",
             mail.pack(data, draft.body, draft.filled, frame.skeleton),
             frame.skeleton,
+            tuple(measured),
+            mark,
+            self.targets,
         )

@@ -126,9 +126,7 @@ def _record(
             if not found or found[0].record.erasing:
                 return Taken("unknown")
             try:
-                prepared = desk.scribe.prepare(
-                    sent.person, found[0].head, [said], actor, view.now
-                )
+                prepared = desk.scribe.prepare(sent.person, found[0].head, [said], actor, view.now)
             except Shredded:
                 return Taken("unknown")
         with desk.store.book() as tx:

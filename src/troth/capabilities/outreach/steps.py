@@ -1,6 +1,6 @@
 """The steps of a campaign's life, each an event of the house chain before it takes effect.
 
-Who writes does not approve: an approval by the first author or the last editor is refused and
+Who writes does not approve: an approval by anybody who wrote or edited the plan is refused and
 the attempt recorded. An approval holds for exactly what was submitted; a change takes it away.
 """
 
@@ -31,6 +31,7 @@ from troth.capabilities.outreach.plans import (
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import events
 from troth.kernel.desk import Desk
+from troth.kernel.reasons import told_reasons
 from troth.ports import View
 from troth.terms import (
     Action,
@@ -190,13 +191,14 @@ def approve(desk: Desk, name: str, seen: str, actor: Actor) -> Life | Refusal:
     """
     with desk.store.look() as view:
         plan, life, asked = plan_of(view, name), _held(read_life(view, name)), duty(view)
+        writers = writers_of(life, done_so_far(view, name))
     require(life, Step.APPROVED)
     hand = desk.scribe.actor(actor, desk.scribe.house)
     if asked.second_person:
         no = allowed(desk, plan.purpose, actor, Step.APPROVED, name)
         if no is not None:
             return no
-        mine = same_hand(hand, life.author) or same_hand(hand, life.editor)
+        mine = any(same_hand(hand, each) for each in writers)
         if mine or actor.role not in APPROVERS:
             return _refused(desk, plan.purpose, actor, Step.APPROVED, name, SECOND_PERSON)
     note = "" if asked.second_person else f"one person: {asked.reason}"[:NOTE_MAX]
@@ -307,6 +309,11 @@ def _acts_of(name: str) -> bytes:
     return name.encode() + b"/"
 
 
+def writers_of(life: Life, acts: list[Done]) -> list[str]:
+    """Return everybody whose hand is in a plan: a later edit does not wash an earlier one off."""
+    return [life.author, life.editor, *(d.hand for d in acts if d.act == Step.DRAFTED)]
+
+
 def done_so_far(view: View, name: str) -> list[Done]:
     """Return a campaign's acts, oldest first, as the house chain holds them too."""
     rows = view.rows(ACTS, _acts_of(name), b"", 1_000)
@@ -361,7 +368,7 @@ def _passed() -> Conflict:
 def _refused(  # noqa: PLR0913 - an act, and why not
     desk: Desk, purpose: str, actor: Actor, step: Step, name: str, no: Refusal
 ) -> Refusal:
-    reasons = tuple({"code": str(r.code), "rule": r.rule} for r in no.reasons)
+    reasons = told_reasons(no.reasons)
     desk.record_house(events.HouseRefused(purpose, str(step), reasons, name), actor)
     return no
 

@@ -11,8 +11,9 @@ from troth.capabilities.outreach import footer
 from troth.capabilities.outreach.model import Campaign, Judged, Rendered, Shelf
 from troth.capabilities.outreach.rendering import FRESH_BYTES, Unrenderable, compose, open_values
 from troth.engines import mail, texts
-from troth.errors import InvalidInput
+from troth.errors import Fault, InvalidInput
 from troth.kernel.desk import Desk
+from troth.kernel.vault import Shredded
 from troth.ports import View
 from troth.terms import SECOND, PurposeKind, Refusal, Sealed
 
@@ -90,6 +91,21 @@ class TextRenderer:
             mail.pack(data, b"", (), _NOTHING_SHARED),
             _NOTHING_SHARED,
         )
+
+    def render_all(
+        self,
+        view: View,
+        wanted: Sequence[tuple[Judged, Sequence[Sealed], bytes]],
+        signed_at_s: int,
+    ) -> list[Rendered | Fault]:
+        """Write the texts of a batch; see `model.Writer.render_all`."""
+        out: list[Rendered | Fault] = []
+        for judged, rows, fresh in wanted:
+            try:
+                out.append(self.render(view, judged, rows, signed_at_s, fresh))
+            except (Shredded, Unrenderable) as fault:
+                out.append(fault.with_traceback(None))
+        return out
 
     def _written(self, view: View, judged: Judged, rows: Sequence[Sealed], token: str) -> str:
         permit = judged.answer

@@ -8,10 +8,12 @@ from types import MappingProxyType
 from troth.capabilities.outreach.footer import shown_by
 from troth.capabilities.outreach.model import (
     BATCH,
+    DONE,
     Campaign,
     Judged,
     Preview,
     done_key,
+    done_prefix,
     request_for,
 )
 from troth.kernel import consent, events, gate, ledger, profiles
@@ -30,6 +32,16 @@ from troth.terms import (
     Role,
     UseRequest,
 )
+
+PAGE = 5_000
+
+
+def decided(view: View, campaign: str) -> int:
+    """Return how many people a campaign booked a message for and still knows."""
+    found, after = 0, b""
+    while page := view.rows(DONE, done_prefix(campaign), after, PAGE):
+        found, after = found + len(page), page[-1][0]
+    return found
 
 
 def judge(  # noqa: PLR0913 - a batch, and what was written to it

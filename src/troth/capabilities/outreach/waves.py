@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from troth import crypto
+from troth.capabilities.outreach import holdout
 from troth.capabilities.outreach.booking import book, job_kind
 from troth.capabilities.outreach.model import LEASE, Booked, Judged, Writer
 from troth.capabilities.outreach.plans import Life, Plan, Stage
@@ -23,7 +23,6 @@ from troth.kernel import events
 from troth.kernel.calendars import next_open
 from troth.kernel.desk import Desk
 from troth.kernel.predicates import zones_of
-from troth.kernel.vault import lp
 from troth.ports import Transaction, View
 from troth.terms import Actor, Instant, Job, PersonId, Refusal
 
@@ -32,8 +31,8 @@ PROGRESS = "outreach.progress"
 WAVE = 2_000
 CHUNK = 500
 OPEN = ("ready", "leased")
+held_out = holdout.held_out
 ENDS = ("handed", "failed", "unknown", "withheld")
-SHARES = 10_000
 
 
 @dataclass(slots=True)
@@ -117,22 +116,22 @@ def progress(view: View, name: str) -> Progress:
     )
 
 
-def held_out(desk: Desk, person: PersonId, share: int) -> bool:
-    """Tell whether a person belongs to the standing holdout of so many per cent.
-
-    The same people in every campaign, and those of a smaller share are among those of a larger.
-    """
-    secret = desk.vault.keys.secret("staff")
-    drawn = crypto.mac(secret, lp(b"holdout", person))
-    return int.from_bytes(drawn[:4], "big") * 100 < share * 2**32
-
-
-def queue(desk: Desk, plan: Plan, life: Life, people: Sequence[PersonId], actor: Actor) -> Tally:
+def queue(  # noqa: PLR0913 - a campaign's start
+    desk: Desk,
+    plan: Plan,
+    life: Life,
+    people: Sequence[PersonId],
+    actor: Actor,
+    held: frozenset[PersonId] | None = None,
+) -> Tally:
     """Put every candidate who is not held out into the campaign's queue; safe to repeat.
 
     One house event first: how many candidates, how many held out, the root over all of them.
+    `held` names who is, where the caller found out; without it the plan's share is drawn here.
     """
-    kept = [p for p in people if not held_out(desk, p, plan.holdout)]
+    if held is None:
+        held = holdout.standing(desk, people, plan.channel, plan.holdout)
+    kept = [p for p in people if p not in held]
     with desk.store.look() as view:
         house_zone, size = desk.house(view).zone, view.log.size
     said = events.SetProcessed(

@@ -4,9 +4,12 @@ An import never widens consent and never lifts a suppression; it books what a ro
 """
 
 from troth.capabilities.people.acts import (
+    MAY_MOVE,
+    MAY_TELL,
     RELATIONS,
     Dealing,
     Link,
+    Relation,
     change_address,
     link,
     links,
@@ -16,13 +19,16 @@ from troth.capabilities.people.acts import (
 )
 from troth.capabilities.people.behaviour import import_events, quarter_scope
 from troth.capabilities.people.customers import import_customers, registry_key
-from troth.capabilities.people.finding import Progress, done_before, find_by_address
+from troth.capabilities.people.finding import Progress, done_before, find_by_address, whom
 
 __all__ = [
+    "MAY_MOVE",
+    "MAY_TELL",
     "RELATIONS",
     "Dealing",
     "Link",
     "Progress",
+    "Relation",
     "change_address",
     "done_before",
     "find_by_address",
@@ -35,4 +41,5 @@ __all__ = [
     "relate",
     "stage",
     "unlink",
+    "whom",
 ]

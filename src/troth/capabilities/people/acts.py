@@ -19,6 +19,7 @@ from troth.terms import (
     Instant,
     PersonId,
     PersonRecord,
+    Role,
     Suppressed,
     address_field,
     address_of,
@@ -29,6 +30,10 @@ LINKS = "people.link"
 """Key is who is acted for, then who acts; the value says as what. Gone with either's erasure."""
 Relation = Literal["competent_person", "contact_of", "agent"]
 RELATIONS: tuple[Relation, ...] = ("competent_person", "contact_of", "agent")
+MAY_TELL = frozenset({Role.SYSTEM, Role.SUPPORT, Role.OFFICER})
+"""Who writes down a dealing, or who acts for whom; whoever mails or sells does not."""
+MAY_MOVE = MAY_TELL | {Role.PERSON}
+"""Who changes an address: they themselves, too."""
 _OF_THE_PERSON = frozenset({"unsubscribe", "objection", "complaint", "legal_hold"})
 """Suppressions that are somebody's no and go along to a new address; a bounce is the address's."""
 
@@ -50,9 +55,10 @@ def relate(desk: Desk, person: PersonId, dealing: Dealing, source: str, actor: A
     """Record a sale, inquiry, contract, donation or membership; nothing is agreed by it.
 
     Raises:
-        InvalidInput: No such kind, or it lies in the future.
+        InvalidInput: No such kind, or it lies in the future; or this role may not.
         Shredded: The person was erased.
     """
+    _require(actor, MAY_TELL)
     if dealing.kind not in audience.RELATION_KINDS:
         kinds = ", ".join(sorted(audience.RELATION_KINDS))
         raise InvalidInput("there is no such kind of dealing", f"use one of {kinds}")
@@ -94,6 +100,7 @@ def change_address(  # noqa: PLR0913 - whose, which, how it came
         Conflict: It is the address they have already, or they are being erased.
         Shredded: The person was erased.
     """
+    _require(actor, MAY_MOVE)
     channel = address_of(channel)
     normalised = addresses.normalise(channel, text, region)
     point = desk.contact(channel, normalised, addresses.NORMALISER)
@@ -136,6 +143,11 @@ def change_address(  # noqa: PLR0913 - whose, which, how it came
             if channel is Channel.EMAIL:
                 _list(desk, tx, person, point, normalised)
             return
+
+
+def _require(actor: Actor, roles: frozenset[Role]) -> None:
+    if actor.role not in roles:
+        raise InvalidInput("this role may not write this down", "ask support")
 
 
 def _held(view: View, person: PersonId, channel: Channel | None) -> Gathered:
@@ -185,8 +197,11 @@ def link(  # noqa: PLR0913 - who, for whom, as what, how it came
         Conflict: One is being erased.
         Shredded: One was erased.
     """
-    if relation not in RELATIONS or person == acts:
-        raise InvalidInput("nobody acts for themselves", f"use one of {', '.join(RELATIONS)}")
+    _require(actor, MAY_TELL)
+    if relation not in RELATIONS:
+        raise InvalidInput("there is no such relation", f"use one of {', '.join(RELATIONS)}")
+    if person == acts:
+        raise InvalidInput("nobody needs a link to act for themselves", "name two people")
     _record_link(desk, person, acts, relation, source, actor, held=True)
 
 
@@ -196,6 +211,7 @@ def unlink(desk: Desk, person: PersonId, acts: PersonId, source: str, actor: Act
     Raises:
         NotFound: They are not linked.
     """
+    _require(actor, MAY_TELL)
     with desk.store.look() as view:
         known = {each.other: each.relation for each in links(view, person) if each.mine}
     if acts not in known:

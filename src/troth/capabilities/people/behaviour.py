@@ -8,9 +8,11 @@ from troth.capabilities.people.customers import BOOK_PEOPLE
 from troth.capabilities.people.finding import PROGRESS, Progress, done_before
 from troth.engines.intake import Batch, EventColumns, ImportReport
 from troth.kernel import events, vault
+from troth.kernel.calendars import quarter
 from troth.kernel.desk import SYSTEM, Desk
 from troth.ports import View
 from troth.terms import (
+    DAY,
     Instant,
     PersonId,
     Prepared,
@@ -148,12 +150,11 @@ def quarter_scope(category: str, at: int) -> str:
     >>> quarter_scope("purchases", 1_795_000_000_000_000)
     'purchases/2026Q4'
     """
-    day = at // 86_400_000_000
-    quarter = _QUARTERS.get(day)
-    if quarter is None:
-        date = moment(Instant(at)).date()
-        quarter = _QUARTERS[day] = f"{date.year}Q{(date.month + 2) // 3}"
-    return f"{category}/{quarter}"
+    day = at // DAY
+    found = _QUARTERS.get(day)
+    if found is None:
+        found = _QUARTERS[day] = quarter(moment(Instant(at)).date())
+    return f"{category}/{found}"
 
 
 @dataclass(frozen=True, slots=True)

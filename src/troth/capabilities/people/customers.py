@@ -10,6 +10,7 @@ from troth.engines.intake import Batch, CustomerRow, Finding, ImportReport
 from troth.engines.mail.headers import UNSAFE
 from troth.errors import InvalidInput
 from troth.kernel import events, vault
+from troth.kernel.calendars import years_lived
 from troth.kernel.desk import EXTERNAL, SYSTEM, Desk, put_pointer
 from troth.ports import Transaction, View
 from troth.terms import (
@@ -22,7 +23,6 @@ from troth.terms import (
     Prepared,
     Sealed,
     Suppressed,
-    moment,
     zulu,
 )
 
@@ -176,8 +176,8 @@ def _age(desk: Desk, view: View, row: CustomerRow) -> str | None:
     if row.birth_year is None:
         return None
     house = desk.house(view)
-    years = house.ruleset.adult_years(row.residence, house.seat, view.now)
-    return "adult" if moment(view.now).year - row.birth_year > years else "minor"
+    years = years_lived(row.birth_year, view.now)
+    return house.ruleset.age_class(years, row.residence, house.seat, view.now)
 
 
 def _relation(row: CustomerRow, brand: str, source: str) -> events.RelationRecorded:

@@ -165,8 +165,18 @@ def _refuse_level(choice: Choice, held: int) -> None:
 
 def _require_proof(choice: Choice, view: View) -> None:
     row = {"notice": choice.notice, "time": "now", "method": choice.method, "proof": choice.proof}
-    missing = consent.missing_proof(
-        row, notices_by_purpose(view.published_all("notice:")).get(choice.purpose, ())
-    )
+    published = notices_by_purpose(view.published_all("notice:")).get(choice.purpose, frozenset())
+    missing = consent.missing_proof(row, published)
+    if "notice" in missing and choice.notice.strip():
+        known = ", ".join(sorted(published, key=_by_number))
+        raise InvalidInput(
+            "no such version of a notice is published for this purpose",
+            f"name one of {known}" if known else "publish a notice that speaks of it",
+        )
     if missing:
         raise InvalidInput(f"a consent needs its {', '.join(missing)}", "nothing was recorded")
+
+
+def _by_number(label: str) -> tuple[str, int]:
+    name, _, number = label.partition("@")
+    return name, int(number)

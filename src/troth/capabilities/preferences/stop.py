@@ -120,9 +120,7 @@ def carry_out(
     if contact is not None:
         block = Block("unsubscribe", "purpose", stop.purpose, since=since)
         told = source or method
-        suppress_point(
-            desk, Channel(stop.channel), contact.bi, contact.sup, block, told, actor
-        )
+        suppress_point(desk, Channel(stop.channel), contact.bi, contact.sup, block, told, actor)
     return stop
 
 

@@ -48,7 +48,22 @@ def suppress(  # noqa: PLR0913 - an address, its block and where it comes from
     """
     normalised = addresses.normalise(channel, text)
     point = desk.contact(channel, normalised, addresses.NORMALISER)
-    return suppress_point(desk, channel, point.bi, point.sup, block, source, actor)
+    met = suppress_point(desk, channel, point.bi, point.sup, block, source, actor)
+    if block.reason != "hard_bounce":  # which speaks of the address alone
+        _suppress_keepers(desk, channel, point.bi, block, source, actor)
+    return met
+
+
+def _suppress_keepers(  # noqa: PLR0913 - as `suppress`
+    desk: Desk, channel: Channel, bi: bytes, block: Block, source: str, actor: Actor
+) -> None:
+    """Suppress the address in use where this one belongs to an id merged into another."""
+    with desk.store.look() as view:
+        holders = set(view.find(channel, bi))
+        keepers = {desk.keeper(view, each) for each in holders} - holders
+        used = [g.contact for g in view.gather(sorted(keepers), channel) if g.contact]
+    for contact in used:
+        suppress_point(desk, channel, contact.bi, contact.sup, block, source, actor)
 
 
 def suppress_point(  # noqa: PLR0913 - both MACs, since gather and search use different keys

@@ -10,7 +10,7 @@ from troth.capabilities.trust.report import (
     month_of,
     named,
 )
-from troth.capabilities.trust.tally import Counted, catch_up, counted
+from troth.capabilities.trust.tally import Counted, catch_up, counted, uncounted
 
 __all__ = [
     "CampaignMonth",
@@ -26,4 +26,5 @@ __all__ = [
     "month",
     "month_of",
     "named",
+    "uncounted",
 ]

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from troth.errors import NotFound
 from troth.kernel import events, ledger, proof
-from troth.kernel.desk import Desk
+from troth.kernel.desk import Desk, everybody
 from troth.ports import View
 from troth.terms import Block, Channel, Instant, PersonId, PersonRecord
-
-ALIASES = "people.alias"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def dossier(desk: Desk, person: PersonId, note: str, policy: proof.Policy) -> Do
     with desk.store.look() as view:
         size = proof.parse_checkpoint(proof.parse_note(note)[0]).size
         entries: list[Entry] = []
-        for place, whose in enumerate([person, *_aliases(view, person)]):
+        for place, whose in enumerate(everybody(view, person)):
             for read in desk.scribe.chain(view, whose):
                 text = ""
                 if read.seq < size:
@@ -98,14 +96,6 @@ def dossier(desk: Desk, person: PersonId, note: str, policy: proof.Policy) -> Do
 
 def _happened(event: events.Event) -> Instant:
     return events.act_time(getattr(event.payload, "occurred_at", None), event.at)
-
-
-def _aliases(view: View, person: PersonId) -> list[PersonId]:
-    out = []
-    for key, _ in view.rows(ALIASES, person, b"", 10_000):
-        alias = PersonId(key[len(person) :])
-        out += [alias, *_aliases(view, alias)]
-    return out
 
 
 def _blocks(view: View, person: PersonId) -> dict[str, tuple[Block, ...]]:

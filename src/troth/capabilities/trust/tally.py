@@ -30,7 +30,7 @@ class Counted:
     Attributes:
         day: In UTC; of an act that was recorded later, the day it happened.
         kind: An event's tag, such as `message.handed` or `use.refused`.
-        code: The first reason of a refusal or of what was held back; "" else.
+        code: The first reason of a refusal or of what was held back, the kind of what came back.
         role: Whose act it was.
     """
 
@@ -78,6 +78,11 @@ def catch_up(desk: Desk, actor: Actor, progress: Callable[[int], None] = lambda 
             tx.put_row(TABLE, CURSOR, b"%d" % (bodies[-1].seq + 1))
         read += len(bodies)
         progress(read)
+
+
+def uncounted(view: View) -> int:
+    """Return how many entries of the ledger were recorded since the last count."""
+    return max(0, view.log.size - _cursor(view))
 
 
 def _cursor(view: View) -> int:
@@ -130,7 +135,11 @@ def _suppression(told: events.SuppressionAdded) -> _Dimensions:
 _DIMENSIONS: Mapping[type, Callable[[Any], _Dimensions]] = {
     events.ConsentAct: _act,
     events.MessageBooked: lambda told: (told.purpose, told.campaign or "", ""),
-    events.MessageOutcome: lambda told: ("", told.campaign or "", _first(told.reasons)),
+    events.MessageOutcome: lambda told: (
+        "",
+        told.campaign or "",
+        _first(told.reasons) or told.kind or "",
+    ),
     events.UseRefused: lambda told: (told.purpose, told.campaign or "", _first(told.reasons)),
     events.UsePermitted: lambda told: (told.purpose, "", ""),
     events.HouseRefused: lambda told: (told.purpose, told.campaign or "", _first(told.reasons)),

@@ -6,14 +6,15 @@ draft = frame.fill(values, Envelope(...))                    # -> Draft
 raw = sign(draft, (ed25519_signer, rsa_signer), at=seconds)  # dkim.py
 """
 
-from troth.engines.mail.checks import Finding, Wanted, check, parts_of, publishable
+from troth.engines.mail.checks import check, parts_of, publishable
 from troth.engines.mail.dkim import Draft, Signer, dns_record, draft, sign
 from troth.engines.mail.dkim_check import Checked, check_signatures
+from troth.engines.mail.findings import Finding, Wanted
 from troth.engines.mail.frame import Envelope, Frame, Frames, Values, compile_frame, presence
 from troth.engines.mail.links import MEASURED, Counting, countable, counted
 from troth.engines.mail.obligations import unmet
 from troth.engines.mail.packing import Skeleton, pack, unpack
-from troth.engines.mail.returns import Returned, ReplyWords, means_stop, read_return, read_words
+from troth.engines.mail.returns import ReplyWords, Returned, means_stop, read_return, read_words
 from troth.engines.mail.saying import lacking
 from troth.engines.mail.source import (
     Block,

@@ -22,6 +22,7 @@ Values = Mapping[str, str | Sequence[Mapping[str, str]]]
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 
+_HOUSE_WORDS = frozenset({"why", "used", "settings_link"})
 _SAFE_PART = re.compile(r"[A-Za-z0-9_.~-]*")
 _PERCENT = tuple(
     chr(byte) if _SAFE_PART.fullmatch(chr(byte)) else f"%{byte:02X}" for byte in range(256)
@@ -52,12 +53,21 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """One place to fill: which slot (of which item of which repeat), and whether it is open."""
+    """One place to fill: which slot (of which item of which repeat), and whether it is open.
+
+    Attributes:
+        shared: Its values are the house's own words, few and the same for many people.
+    """
 
     slot: Slot
     repeat: str
     item: int
     open: bool
+    shared: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Tell the house's words from what is one person's."""
+        object.__setattr__(self, "shared", self.slot.name in _HOUSE_WORDS)
 
     def given(self, values: Values) -> str:
         """Return the checked value of this place, or the fallback where none is given."""
@@ -126,7 +136,9 @@ class Frame:
     def _body(self, given: list[str]) -> tuple[bytes, bytes, tuple[bytes, ...]]:
         pieces = list(self._rest)
         lines = [
-            _lines(value, hole.slot.escaping)
+            (_shared if hole.shared or value is hole.slot.fallback else _lines)(
+                value, hole.slot.escaping
+            )
             for hole, value in zip(self._holes, given, strict=True)
         ]
         filled = tuple([lines[hole][as_html] for _, hole, as_html in self._places])
@@ -185,6 +197,10 @@ def _lines(value: str, escaping: Escaping) -> tuple[bytes, bytes]:
     line = value_line(value)
     in_html = html.escape(value)
     return line, line if in_html == value else value_line(in_html)
+
+
+_shared = lru_cache(maxsize=1024)(_lines)
+"""The house's own words are encoded once; a person's never stay in memory."""
 
 
 def escaped(value: str, escaping: Escaping, *, as_html: bool) -> str:

@@ -100,6 +100,7 @@ def message_id(value: str) -> str:
     return written
 
 
+@lru_cache(maxsize=256)
 def list_id(value: str) -> str:
     """Write a dotted list name in angle brackets (RFC 2919)."""
     if not _DOTTED.fullmatch(value):

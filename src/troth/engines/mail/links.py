@@ -4,9 +4,8 @@
                        mark)                       # mark(number, url) -> the tag that proves both
 
 Only constant links of the HTML part change; the plain part stays readable. A link whose words are
-themselves an address stays too: what a reader sees is where it leads. Whether anything of a person
-stands in a link or an open mark is a typed slot like any other: it is there only where its category
-is agreed.
+themselves an address stays too: what a reader sees is where it leads. What of a person stands in
+a link or an open mark is a typed slot like any other: only where its category is agreed.
 """
 
 import re

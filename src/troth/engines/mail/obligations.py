@@ -4,9 +4,8 @@ An obligation nobody can check on the message itself is either a property of the
 elsewhere) or unknown; an unknown one is never taken as met.
 """
 
-import html
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from types import MappingProxyType

@@ -53,6 +53,8 @@ VALUE_MAX = 2_000
 SOURCE_MAX = 200_000
 REPEAT_MAX = 24
 WORDS_MAX = 300
+RESERVED = frozenset({"click_mark", "open_mark"})
+"""Slots that only `links.counted` adds: what tells readers apart who agreed to it."""
 MARK = re.compile(r"\{\{([#/]?)([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?)\}\}")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -314,6 +316,8 @@ def _repeat(place: _Place, name: str) -> Repeat:
 
 def _check_names(template: Template) -> None:
     for name in template.names:
+        if name in RESERVED:
+            raise InvalidInput(f"template: {name} is a name of the house's own", "choose another")
         if template.names.count(name) > 1:
             raise InvalidInput(f"template: {name} is declared twice", "rename one of them")
 
