@@ -94,6 +94,7 @@ def main(address: str, sample: Path) -> None:
         lindiwe.press("Stop these mails")
         lindiwe.press("Stop these messages")
         lindiwe.open("/console/report")
+        lindiwe.press("Count now")
         camera.take("report", "main", tall=1100)
         officer = Walk(browser, address)
         _complaint(officer, Camera(officer, FOLDER), told)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 sys.path.insert(0, str(Path(__file__).parents[1] / "surfaces"))
 
 import pytest
-from segment_shop import MARKETER, opened, segment
+from segment_shop import MARKETER, opened, segment, text
 
 from troth import app
 from troth.adapters.reach.standing import sketch
@@ -60,3 +60,19 @@ def test_a_campaigns_numbers_do_not_tell_a_small_one_by_subtraction_or_by_a_bar(
     assert few["share"] == round(100 * 10 / reachable, 1)
     assert told["candidates"].startswith("at most ")
     assert int(told["candidates"].split()[-1]) % 10 == 0
+
+
+def test_two_campaigns_over_segments_a_few_people_apart_do_not_tell_of_these_few(tmp_path):
+    shown = {}
+    with opened(tmp_path / "near") as shop:
+        client = shop.door()
+        for name, where in (("one", BASE), ("two", NEARLY)):
+            app.publish_audience(shop.ws, name, app.Edition(text(where, name), 0, "x"), MARKETER)
+            form = shop.form(client, "/console/campaigns/new")
+            plan = {"name": f"c{name}", "audience": name, "template": "winback", "form": form}
+            client.post("/console/campaigns", data=plan)
+            client.post(f"/console/campaigns/c{name}/count", data={"form": form})
+            shown[name] = client.get(f"/console/campaigns/c{name}").text
+    assert "may be mailed, counted" in shown["one"]
+    assert "may be mailed, counted" not in shown["two"]
+    assert "nearly the same people" in shown["two"]

@@ -16,6 +16,7 @@ import urllib.request
 from collections import Counter
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from importlib.resources import files
 from pathlib import Path
 
 import duckdb
@@ -141,6 +142,9 @@ def the_first_page_says_how_to_begin(walk):
     assert walk.page.url.endswith("/tour")
     for name in ("Lindiwe", "Sipho"):
         assert f"Open {name}’s door" in walk.text()
+    walk.page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
+    faults = walk.page.evaluate("async () => (await axe.run(document)).violations.map(v => v.id)")
+    assert faults == []
 
 
 def she_checks_her_list(house, lindiwe):
@@ -364,6 +368,7 @@ def agreed(house, person):
 def she_reads_the_month(house, lindiwe):
     lindiwe.page.click("nav >> text=Report")
     lindiwe.page.wait_for_selector("h2:has-text('Campaigns')")
+    lindiwe.press("Count now")
     ours, demos = house.ends(CAMPAIGN)["handed"], house.figures["sent"]
     handed, *_, near = lindiwe.page.locator(".numbers b").all_inner_texts()
     assert handed == str(ours + demos)

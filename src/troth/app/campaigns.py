@@ -5,7 +5,7 @@ The path to a message is one: plan, submit, a second person approves, start, wav
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,6 +16,7 @@ import msgspec
 from troth.app.audiences import narrow_to, read_audience, rebuild_reach
 from troth.app.channels import Target, deliver_channel
 from troth.app.connections import deliver_webhooks
+from troth.app.segments import segment_limits
 from troth.app.sending import deliver, real_micros, real_seconds, renderer
 from troth.app.workspace import Workspace
 from troth.capabilities import insight, outreach
@@ -60,13 +61,22 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """The numbers of a preview as a page shows them later."""
+    """The numbers of a preview as a page shows them later.
+
+    Attributes:
+        expression: Digest of the audience counted; with `sketch`, what later counts are held
+            against.
+        shown: False where another count of nearly the same people would tell of the few between.
+    """
 
     candidates: int
     reachable: int
     by_level: dict[str, int]
     refused: dict[str, int]
     at: str
+    expression: str = ""
+    sketch: bytes = b""
+    shown: bool = True
 
 
 def audience_of(opened: Workspace, label: str) -> tuple[str, audience.Audience]:
@@ -190,10 +200,37 @@ def recount(opened: Workspace, plan: plans.Plan, actor: Actor) -> outreach.Previ
         {str(level): n for level, n in found.by_level.items()},
         {str(code): n for code, n in found.refused.items()},
         zulu(found.at),
+        plan.expression,
+        marks := _sketch(opened, people),
+        _may_show(opened, plan, marks, actor),
     )
     with opened.store.book() as tx:
         tx.put_row(PREVIEW, plan.name.encode(), msgspec.json.encode(kept))
     return found
+
+
+def _sketch(opened: Workspace, people: Sequence[PersonId]) -> bytes:
+    from troth.adapters.reach.standing import sketch
+
+    return sketch(people, insight.sketch_key(opened.desk))
+
+
+def _may_show(opened: Workspace, plan: plans.Plan, marks: bytes, actor: Actor) -> bool:
+    """Say whether no segment or campaign of nearly the same people was counted and shown."""
+    limits = segment_limits(opened)
+    with opened.store.look() as view:
+        if insight.beside(opened.desk, view, actor, (plan.expression, marks), limits):
+            return False
+        for name in steps.lives(view):
+            other = preview_of(view, name) if name != plan.name else None
+            if (
+                other is not None
+                and other.shown
+                and other.expression != plan.expression
+                and insight.near(marks, other.sketch, limits.k)
+            ):
+                return False
+    return True
 
 
 def preview_of(view: View, name: str) -> Foreseen | None:

@@ -56,6 +56,12 @@ def read(ws: Workspace, text: str) -> trust.Month:
     return trust.month(ws.desk, *trust.month_of(text))
 
 
+def is_counted(ws: Workspace) -> bool:
+    """Tell whether anything was ever counted: what was not is shown as missing, not as nought."""
+    with ws.store.look() as view:
+        return trust.uncounted(view) < view.log.size
+
+
 def uncounted(ws: Workspace) -> int:
     """Return how many entries were recorded since the last count."""
     with ws.store.look() as view:

@@ -49,7 +49,7 @@ from troth.capabilities.insight.publishing import (
     used_by,
     versions,
 )
-from troth.capabilities.insight.tracker import admit, near, sketch_key, spend
+from troth.capabilities.insight.tracker import admit, beside, near, sketch_key, spend
 
 __all__ = [
     "PREFIX",
@@ -71,6 +71,7 @@ __all__ = [
     "Withheld",
     "admit",
     "band",
+    "beside",
     "check",
     "everything",
     "goods",

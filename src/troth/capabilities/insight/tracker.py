@@ -11,6 +11,7 @@ import msgspec
 from troth import crypto
 from troth.capabilities.insight.counting import Counted, Limits, Withheld
 from troth.kernel.desk import Desk
+from troth.ports import View
 from troth.terms import DAY, Actor
 
 RESULTS = "insight.results"
@@ -50,6 +51,18 @@ def near(one: bytes, other: bytes, k: int) -> bool:
         if apart >= k:
             return False
     return True
+
+
+def beside(desk: Desk, view: View, actor: Actor, seen: tuple[str, bytes], limits: Limits) -> bool:
+    """Tell whether the actor was shown another expression's answer about nearly the same people.
+
+    Remembers nothing. `seen` is digest (hex) and sketch, as in `admit`.
+    """
+    name, sketch = bytes.fromhex(seen[0]), seen[1]
+    rows = view.rows(RESULTS, _who(desk, actor), b"", limits.results_kept)
+    return any(
+        raw[:DIGEST_BYTES] != name and near(sketch, _sketch(raw), limits.k) for _, raw in rows
+    )
 
 
 def admit(

@@ -1,6 +1,6 @@
 """The steps of a campaign's life, each an event of the house chain before it takes effect.
 
-Who writes does not approve: an approval by anybody who wrote or edited the plan is refused and
+Who writes does not approve: an approval by the first author or the last editor is refused and
 the attempt recorded. An approval holds for exactly what was submitted; a change takes it away.
 """
 
@@ -191,14 +191,13 @@ def approve(desk: Desk, name: str, seen: str, actor: Actor) -> Life | Refusal:
     """
     with desk.store.look() as view:
         plan, life, asked = plan_of(view, name), _held(read_life(view, name)), duty(view)
-        writers = writers_of(life, done_so_far(view, name))
     require(life, Step.APPROVED)
     hand = desk.scribe.actor(actor, desk.scribe.house)
     if asked.second_person:
         no = allowed(desk, plan.purpose, actor, Step.APPROVED, name)
         if no is not None:
             return no
-        mine = any(same_hand(hand, each) for each in writers)
+        mine = same_hand(hand, life.author) or same_hand(hand, life.editor)
         if mine or actor.role not in APPROVERS:
             return _refused(desk, plan.purpose, actor, Step.APPROVED, name, SECOND_PERSON)
     note = "" if asked.second_person else f"one person: {asked.reason}"[:NOTE_MAX]
@@ -307,11 +306,6 @@ def _take(  # noqa: PLR0913 - an act, and what it publishes
 
 def _acts_of(name: str) -> bytes:
     return name.encode() + b"/"
-
-
-def writers_of(life: Life, acts: list[Done]) -> list[str]:
-    """Return everybody whose hand is in a plan: a later edit does not wash an earlier one off."""
-    return [life.author, life.editor, *(d.hand for d in acts if d.act == Step.DRAFTED)]
 
 
 def done_so_far(view: View, name: str) -> list[Done]:

@@ -168,6 +168,7 @@ def _rows(hub: Hub) -> list[dict[str, Any]]:
                     "audience": plan.audience.removeprefix("audience:"),
                     "template": plan.template.removeprefix("template:"),
                     "reachable": life.count, "counted": life.stage is not plans.Stage.DRAFTED,
+                    "shown": (seen := house.preview_of(view, name)) is None or seen.shown,
                     "when": said_when(plan.when, zone), "since": life.since,
                 }
             )  # fmt: skip
@@ -284,7 +285,7 @@ def _page(
         purpose = desk.house(view).purposes.get(one.plan.purpose)
         alone = not steps.duty(view).second_person
     hand = desk.scribe.actor(session.actor, desk.scribe.house)
-    wrote = any(plans.same_hand(hand, each) for each in steps.writers_of(life, one.acts))
+    wrote = plans.same_hand(hand, life.author) or plans.same_hand(hand, life.editor)
     kind, said, following = STAGES[life.stage]
     return console_page(
         hub, request, session, "campaign.html", _status(told),
@@ -321,6 +322,8 @@ def _numbers(hub: Hub, one: _One) -> dict[str, Any] | None:
     seen = one.seen
     if seen is None:
         return None
+    if not seen.shown:
+        return {"withheld": True, "at": words.spoken(from_zulu(seen.at), hub.ws.settings.zone)}
     cells = chart.masked(seen.refused)
     shown = [("yes", "May be mailed", seen.reachable, chart.few(seen.reachable))]
     told = [(c.title, c.count) for c in cells if c.count is not None]
@@ -334,6 +337,7 @@ def _numbers(hub: Hub, one: _One) -> dict[str, Any] | None:
         for k, t, n, text in shown
     ]
     return {
+        "withheld": False,
         "rows": rows,
         "reachable": chart.few(seen.reachable),
         "candidates": _not_telling(seen.candidates, seen.candidates - seen.reachable),

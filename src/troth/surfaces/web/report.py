@@ -63,6 +63,7 @@ def _values(hub: Hub, told: trust.Month) -> dict[str, Any]:
         "month": f"{told.first:%Y-%m}",
         "before": f"{before:%Y-%m}",
         "after": f"{following:%Y-%m}" if f"{following:%Y-%m}" <= _present(hub) else "",
+        "counted": reporting.is_counted(ws),
         "headline": reporting.headline(told),
         "figures": reporting.figures(told),
         "heads": reporting.CAMPAIGN_HEADS,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from troth import app
 from troth.capabilities.outreach import plans, steps, waves
 from troth.kernel.calendars import local_date, months_back
 from troth.kernel.facts import House
@@ -75,7 +76,9 @@ def _campaign(seen: Seen, name: str, life: plans.Life) -> Task:
         mine = not wrote or not steps.duty(seen.view).second_person
         kind, word = ("now", "waits for your yes") if mine else ("", "with a colleague")
         who = "A colleague wrote it." if not wrote else "You wrote it."
-        text = f"{who} It reaches {chart.few(life.count)} people."
+        told = app.preview_of(seen.view, name)
+        reach = chart.few(life.count) if told is None or told.shown else "a number of"
+        text = f"{who} It reaches {reach} people."
     elif life.stage is plans.Stage.RETURNED:
         mine, text = wrote, life.note
     elif life.stage is plans.Stage.RUNNING:
