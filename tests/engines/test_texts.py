@@ -80,7 +80,9 @@ def test_an_sms_is_counted_as_networks_count(text, parts):
 
 
 SENDER = texts.Sender("Marula", "12 Quiet Street", STOP)
-PLAIN = texts.Text("plain", {Channel.SMS: "x"}, {}, {"withdrawal_told": "as easily as you said yes"})
+PLAIN = texts.Text(
+    "plain", {Channel.SMS: "x"}, {}, {"withdrawal_told": "as easily as you said yes"}
+)
 
 
 def lacking(filled, *obligations):
