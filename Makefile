@@ -39,8 +39,8 @@ lint: $(VENV)/test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two halves side by side, one a core: pages and demo, and all the rest, which covers the kernel.
-FACE := tests/surfaces tests/demo
+# Two halves side by side, one a core: what people see and pure craft, and all that covers the kernel.
+FACE := tests/surfaces tests/demo tests/engines tests/crash tests/tools
 
 test: $(VENV)/test browser lint
 	@$(BIN)/python -m pytest -m "not soak" -o cache_dir=$(VENV)/cache-face $(FACE) > $(VENV)/face.log 2>&1 & face=$$!; \

@@ -367,8 +367,9 @@ def agreed(house, person):
 
 def she_reads_the_month(house, lindiwe):
     lindiwe.page.click("nav >> text=Report")
-    lindiwe.page.wait_for_selector("h2:has-text('Campaigns')")
+    lindiwe.page.wait_for_selector("h1:has-text('is not counted yet')")
     lindiwe.press("Count now")
+    lindiwe.page.wait_for_selector("h2:has-text('Campaigns')")
     ours, demos = house.ends(CAMPAIGN)["handed"], house.figures["sent"]
     handed, *_, near = lindiwe.page.locator(".numbers b").all_inner_texts()
     assert handed == str(ours + demos)

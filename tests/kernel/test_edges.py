@@ -12,7 +12,7 @@ from troth.adapters.memory import MemoryStore
 from troth.errors import EvidenceBroken, InvalidInput
 from troth.kernel import events, fold, gate, vault
 from troth.kernel import house as published_house
-from troth.kernel.desk import Desk
+from troth.kernel.desk import Desk, append_together
 from troth.kernel.scribe import Scribe
 from troth.terms import (
     NO_HEAD,
@@ -21,6 +21,7 @@ from troth.terms import (
     Actor,
     ConsentStatus,
     Instant,
+    KeyRow,
     Published,
     Role,
 )
@@ -378,3 +379,24 @@ def test_a_house_without_a_limit_has_no_cap_and_one_with_it_has_it():
 
     assert kernel_house._caps({}) == {}
     assert list(kernel_house._caps({"marketing_per_30_days": 4}).values()) == [(4, 30)]
+
+
+def test_events_of_two_chains_are_booked_together_or_not_at_all(pair):
+    with pair.store.look() as view:
+        heads = {g.person: g.head for g in view.gather([WHO, OTHER], None)}
+        told = [
+            *pair.scribe.prepare(WHO, heads[WHO], [CREATED], cast.SYSTEM, view.now),
+            *pair.scribe.prepare(OTHER, heads[OTHER], [CREATED], cast.SYSTEM, view.now),
+        ]
+    pair.record(OTHER, [CREATED], cast.SYSTEM)
+    with pair.store.book() as tx:
+        assert not append_together(tx, told)
+    with pair.store.look() as view:
+        assert view.gather([WHO], None)[0].head == heads[WHO]
+
+
+def test_an_older_key_read_later_does_not_become_the_newest():
+    held = vault._Entry(Instant(0))
+    for kver in (2, 1):
+        held.take(KeyRow(WHO, "", kver, "active", b"w", b"k", 1))
+    assert held.newest == {"": 2}

@@ -1,6 +1,8 @@
 """One decision for a group is the decision for each of its people."""
 
 from collections import defaultdict
+from dataclasses import replace
+from types import MappingProxyType
 
 import asking
 import examples
@@ -211,3 +213,18 @@ def test_a_month_that_ends_early_is_cut_at_the_very_hour():
     found = profiles.cuts(HOUSE, asking.local("2026-02-28T11:07:13"))
     for day in (28, 29, 30, 31):
         assert asking.local(f"2026-01-{day}T11:07:13") in found[1]
+
+
+def test_a_predicate_nothing_is_known_of_cuts_by_each_of_its_numbers(monkeypatch):
+    monkeypatch.setattr(profiles, "KNOWN", profiles.KNOWN - {"ask_once"})
+    told = MappingProxyType(
+        {"n": 3, "flag": True, "some": (5, {"deep": 7}), "word": "x", "far": 10**9}
+    )
+    rule = next(r for r in examples.RULES.rules if r.predicate == "ask_once")
+    rules = tuple(replace(r, params=told) if r is rule else r for r in examples.RULES.rules)
+    cut = profiles.cuts(replace(HOUSE, ruleset=replace(examples.RULES, rules=rules)), NOW)
+    plain = profiles.cuts(HOUSE, NOW)
+    for moments, fewer in zip(cut, plain, strict=True):
+        assert set(fewer) <= set(moments)
+    assert {NOW - n * DAY for n in (3, 5, 7)} <= set(cut[4])
+    assert len(cut[1]) > len(plain[1])
