@@ -379,6 +379,12 @@ def test_the_holdout_is_the_same_people_in_every_campaign_and_grows_by_its_share
     assert 0.15 < len(of(20)) / len(people) < 0.25
 
 
+def test_a_message_goes_only_for_the_purpose_it_was_written_for(house):
+    asked = app.Asked("mistaken", "winback", "ask")
+    with pytest.raises(InvalidInput, match="written for the purpose ask"):
+        app.draft_campaign(house.ws, asked, LINDIWE)
+
+
 def test_who_is_held_out_is_counted_in_the_house_and_never_asked(house):
     approved(house, holdout=50)
     app.start_campaign(house.ws, "spring", LINDIWE)

@@ -152,6 +152,12 @@ def test_at_night_a_row_waits_for_the_hour_and_is_not_refused_for_it():
     assert "hours" not in JUDGE.judge(agreed()).waits
 
 
+@pytest.mark.parametrize("told", [{"email": ""}, {"signs": frozenset({"unsubscribe"})}, {}])
+def test_what_a_row_is_refused_for_does_not_depend_on_the_hour_of_the_check(told):
+    by_day, by_night = (at.judge(row(**told)) for at in (JUDGE, judge(NIGHT)))
+    assert (by_day.group, by_day.code) == (by_night.group, by_night.code)
+
+
 def test_without_the_registry_every_yes_says_that_it_waits_for_it_and_with_it_it_decides():
     assert "registry" in JUDGE.judge(agreed()).waits
     listed = contact.digest_for_registry("sha256-lower-trim", "p2@post.example")

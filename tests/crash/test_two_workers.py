@@ -101,6 +101,9 @@ def test_what_a_killed_worker_had_taken_is_handed_over_by_the_other_without_wait
                 first.kill()
                 steps.kills += first.stdout.read() != b"done\n"
                 over(second)
+        # the second may have looked while the first was still dying: then its next round finds it
+        with worker(steps, "hand_over", port) as once_more:
+            over(once_more)
         test_kill_handover.check(steps, inbox)
     finally:
         inbox.stop()

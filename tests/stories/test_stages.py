@@ -1,10 +1,12 @@
 """Every stage of a relation: who somebody is to us changes, what they said stays theirs."""
 
+import csv
 from datetime import timedelta
 
 import pytest
-from marula import NOW, OFFICER, days_ago
+from marula import BLANK, COLUMNS, NOW, OFFICER, days_ago
 
+from troth import app
 from troth.capabilities import merging, people, preferences, rights
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.terms import Channel, PersonId, instant
@@ -212,3 +214,17 @@ def test_a_person_who_comes_back_after_erasure_is_new_and_meets_their_no(house):
     again = house.newcomer("gone", {"proof": "form:new"}, language="af")
     assert again != person
     assert house.codes(again) != []
+
+
+def test_rows_turned_away_for_want_of_a_zone_come_in_once_the_file_is_given_one(house):
+    row = {"external_id": "late", "email": "late@post.example", **BLANK,
+           "relation_at": "2026-10-01T12:00:00"}  # fmt: skip
+    path = house.folder / "zoneless.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS["customers"])
+        writer.writeheader()
+        writer.writerow(row)
+    app.import_file(house.ws, "customers", path)
+    assert house.person("late") is None
+    app.import_file(house.ws, "customers", path, app.Extras(zone="Africa/Johannesburg"))
+    assert house.person("late") is not None

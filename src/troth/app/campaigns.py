@@ -139,6 +139,7 @@ def draft(opened: Workspace, asked: Asked, actor: Actor) -> plans.Life | Refusal
         raise InvalidInput(
             f"the purpose {purpose.name} does not use this channel", "name it in its channels"
         )
+    _require_meant(template, asked.channel, wanted.purpose)
     beyond = _categories(template, asked.channel)
     beyond -= purpose.categories if purpose else frozenset()
     if beyond:
@@ -158,6 +159,18 @@ def draft(opened: Workspace, asked: Asked, actor: Actor) -> plans.Life | Refusal
         note=asked.note,
     )
     return steps.draft(opened.desk, plan, actor)
+
+
+def _require_meant(template: Published, channel: Channel, purpose: str) -> None:
+    """Require that a message is sent for the purpose it was written for, if it names one."""
+    if channel is not Channel.EMAIL:
+        return
+    meant = mail.parse_template(template.data.decode()).purpose
+    if meant and meant != purpose:
+        raise InvalidInput(
+            f"this message was written for the purpose {meant}, the audience is for {purpose}",
+            f"choose a message for {purpose}, or an audience for {meant}",
+        )
 
 
 def _categories(template: Published, channel: Channel) -> frozenset[str]:

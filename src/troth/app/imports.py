@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from troth import crypto
 from troth.adapters.drafts import read_drafts
 from troth.app.workspace import Workspace
 from troth.capabilities import people, preferences
@@ -54,8 +55,10 @@ def import_file(
     brand, progress = extras.brand or opened.settings.brand, extras.progress
     if kind == "customers":
         rows = open_source(path, "customers", extras.zone)
-        done = _done(opened, people.done_before, kind, rows.digest)
-        report = people.import_customers(desk, rows.batches(done), rows.digest, brand, progress)
+        # with a zone, rows that lacked one are read anew; who is known stays as they are
+        digest = crypto.sha256(rows.digest + extras.zone.encode()) if extras.zone else rows.digest
+        done = _done(opened, people.done_before, kind, digest)
+        report = people.import_customers(desk, rows.batches(done), digest, brand, progress)
         return _noted(rows, report)
     if kind == "consents":
         acts = open_source(path, "consents", extras.zone)

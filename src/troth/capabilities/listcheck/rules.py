@@ -41,6 +41,7 @@ from troth.terms import (
     PersonRecord,
     Purpose,
     PurposeKind,
+    Reason,
     ReasonCode,
     Refusal,
     Registry,
@@ -205,12 +206,12 @@ class Judge:
             code, rule = self._why(row, ask)
             missing = () if code in _FINAL else missing
             return Verdict("not", code, rule, missing, self._helps(row, missing))
-        first = mail.first
+        first = _first(mail)
         waits, helps = _waits(ask, at - self._asked.at), self._helps(row, missing)
         return Verdict("ask_once", first.code, first.rule, missing, helps, waits)
 
     def _why(self, row: ListRow, refusal: Refusal) -> tuple[str, str]:
-        first = refusal.first
+        first = _first(refusal)
         if first.code is ReasonCode.FACT_MISSING and not row.email:
             return NO_ADDRESS, first.rule
         if first.code is ReasonCode.RESTRICTED and "hold" not in row.signs:
@@ -317,6 +318,12 @@ class Judge:
 
 def _question(purpose: str, at: Instant) -> UseRequest:
     return UseRequest(_ACTOR, _NOBODY, purpose, Action.SEND, Channel.EMAIL, frozenset(), at)
+
+
+def _first(refusal: Refusal) -> Reason:
+    """Return the first reason that the hour of the check has no part in, if there is one."""
+    lasting = (r for r in refusal.reasons if r.code is not ReasonCode.QUIET_HOURS)
+    return next(lasting, refusal.first)
 
 
 def _hours(at: Instant) -> list[Instant]:

@@ -215,6 +215,8 @@ def _newest(view: View, prefix: str) -> list[tuple[str, str]]:
 def _asked(hub: Hub, told: Form) -> house.Asked:
     if told["name"] == "new":
         raise InvalidInput("this name is taken by a page", "choose another")
+    if not told["audience"] or not told["template"]:
+        raise InvalidInput("a campaign needs a segment and a message", "choose both")
     when = _when(hub, told)
     share = _whole(told["holdout"], "the holdout")
     names = told["name"], told["audience"], told["template"]

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from troth.capabilities import trust
+from troth.errors import Conflict
 from troth.surfaces import reporting
 from troth.surfaces.web.acting import acting, submitted
 from troth.surfaces.web.console import READ, console_page
@@ -37,6 +38,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     @app.api_route("/console/report.pdf", methods=READ, include_in_schema=False)
     def paper(request: Request, month: str = "") -> Response:
         acting(hub, request, *ROLES)
+        if not reporting.is_counted(hub.ws):
+            raise Conflict("this month is not counted yet", "press Count now on the report first")
         told = reporting.read(hub.ws, month or _present(hub))
         name = f"report-{told.first:%Y-%m}.pdf"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
