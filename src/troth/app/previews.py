@@ -19,7 +19,7 @@ from troth.capabilities.outreach import footer
 from troth.capabilities.outreach.views import members_root
 from troth.engines import mail
 from troth.errors import InvalidInput, Unavailable
-from troth.kernel import events, gate
+from troth.kernel import events, gate, telling
 from troth.kernel.desk import Desk
 from troth.kernel.reasons import told_reasons
 from troth.ports import View
@@ -196,15 +196,7 @@ def _one(
         request = replace(asked, categories=_without_name(wanted, claim))
         answer = gate.decide(request, facts)
     if isinstance(answer, Refusal):
-        told = told_reasons(answer.reasons)
-        said = events.UseRefused(
-            template.purpose,
-            Action.PERSONALISE,
-            told,
-            house.ruleset.digest,
-            gate.inputs_digest(request, facts),
-            channel=Channel.EMAIL,
-        )
+        said = telling.refused(request, answer, house, gate.inputs_digest(request, facts))
         desk.record(person, [said], look.actor)
         return answer
     used = tuple(sorted(answer.categories))

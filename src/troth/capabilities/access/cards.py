@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from troth.capabilities.access.reading import Reading, service_purpose
-from troth.kernel import events, gate
+from troth.kernel import events, gate, telling
 from troth.kernel.desk import Desk
 from troth.kernel.reasons import told_reasons
 from troth.ports import View
@@ -55,7 +55,7 @@ def open_card(desk: Desk, reading: Reading) -> Card | Refusal:
             said = events.HouseRefused(purpose, reading.action, why)
             desk.record_house(said, reading.actor)
         else:
-            no = events.UseRefused(purpose, reading.action, why, house.ruleset.digest, inputs)
+            no = telling.refused(asked, answer, house, inputs)
             desk.record(reading.person, [no], reading.actor)
         return answer
     fields = tuple(sorted({"facts", *answer.categories}))

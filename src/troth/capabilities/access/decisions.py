@@ -7,7 +7,7 @@ house knows (a claim refused, an unknown id) goes to the house chain.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from troth.kernel import events, gate
+from troth.kernel import events, gate, telling
 from troth.kernel.desk import ASK_ONCE, Desk
 from troth.kernel.facts import Facts
 from troth.kernel.reasons import house_reason, told_reasons
@@ -163,7 +163,8 @@ def _judge_all(
         if isinstance(answer, Refusal):
             told.refusals[gathered.person] = answer
             if not gathered.record.erasing:
-                said = _use_refused(desk, view, ask, answer, inputs)
+                asked = ask.request(gathered.person, view.now)
+                said = telling.refused(asked, answer, desk.house(view), inputs)
                 prepared += desk.scribe.prepare(
                     gathered.person, gathered.head, [said], ask.actor, view.now
                 )
@@ -171,7 +172,7 @@ def _judge_all(
             told.permits[gathered.person] = (answer, inputs)
             if answer.basis == "ask_once" and gathered.contact is not None:
                 told.asking[gathered.person] = gathered.contact
-            agreed = _permitted(ask, answer, inputs)
+            agreed = telling.permitted(answer.request, answer, inputs)
             prepared += desk.scribe.prepare(
                 gathered.person, gathered.head, [agreed], ask.actor, view.now
             )
@@ -208,37 +209,10 @@ def narrowed(plain: UseRequest, categories: frozenset[str]) -> UseRequest:
     )
 
 
-def _use_refused(
-    desk: Desk, view: View, ask: Ask, refusal: Refusal, inputs: str
-) -> events.UseRefused:
-    return events.UseRefused(
-        purpose=ask.purpose,
-        action=ask.action,
-        reasons=told_reasons(refusal.reasons),
-        ruleset=desk.house(view).ruleset.digest,
-        inputs=inputs,
-        channel=ask.channel,
-    )
-
-
 def _claim_refused(ask: Ask, reasons: Sequence[Reason]) -> events.HouseRefused:
     """Name the purpose only if it reads like one: what callers make up is not recorded."""
     plain = ask.purpose if ask.purpose.isascii() and ask.purpose.isidentifier() else "unknown"
     return events.HouseRefused(plain, ask.action, told_reasons(reasons))
-
-
-def _permitted(ask: Ask, permit: gate.Permit, inputs: str) -> events.UsePermitted:
-    return events.UsePermitted(
-        purpose=ask.purpose,
-        action=ask.action,
-        categories=tuple(sorted(permit.categories)),
-        basis=permit.basis,
-        ruleset=permit.ruleset,
-        inputs=inputs,
-        until=zulu(permit.until),
-        channel=ask.channel,
-        waiver=permit.waiver or None,
-    )
 
 
 def _no(reasons: Sequence[Reason]) -> Answer:

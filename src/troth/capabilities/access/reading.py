@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from troth.kernel import events, gate
+from troth.kernel import events, gate, telling
 from troth.kernel.desk import Desk
 from troth.kernel.facts import House
 from troth.kernel.reasons import told_reasons
@@ -63,13 +63,7 @@ def book_reading(desk: Desk, reading: Reading) -> Refusal | None:
         return None
     why = told_reasons(answer.reasons)
     if isinstance(claim, Claim):
-        no = events.UseRefused(
-            purpose,
-            reading.action,
-            why,
-            house.ruleset.digest,
-            gate.inputs_digest(asked, facts),
-        )
+        no = telling.refused(asked, answer, house, gate.inputs_digest(asked, facts))
         desk.record(person, [no], reading.actor)
     else:
         desk.record_house(events.HouseRefused(purpose, reading.action, why), reading.actor)

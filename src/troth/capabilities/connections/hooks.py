@@ -21,7 +21,7 @@ from troth.capabilities.connections.model import (
     pseudonym,
 )
 from troth.errors import Conflict, InvalidInput, NotFound
-from troth.kernel import events, gate
+from troth.kernel import events, gate, telling
 from troth.kernel.desk import Desk
 from troth.kernel.following import Due
 from troth.kernel.vault import Shredded
@@ -257,7 +257,9 @@ def _decided(desk: Desk, hook: Hook, person: PersonId) -> str | None:
                 return None
             facts = desk.facts(view, asked, claim, known)
             answer = gate.decide(asked, facts)
-            said = _told(desk, view, hook, asked, answer, gate.inputs_digest(asked, facts))
+            inputs = gate.inputs_digest(asked, facts)
+            house, ref = desk.house(view), f"webhook:{hook.name}"
+            said = telling.decided(asked, answer, house, inputs, ref)
             shown: str | None = None
             if not isinstance(answer, Refusal):
                 rows = view.sealed([person], [SHOWN["id"][0]]).get(person, ()) if lists else ()
@@ -274,34 +276,6 @@ def _asked(hook: Hook, person: PersonId, wanted: frozenset[str], at: Instant) ->
     action = Action.SHARE if hook.agreement else Action.EXPORT
     return UseRequest(
         machine(hook.name), person, hook.under, action, None, wanted, at, agreement=hook.agreement
-    )
-
-
-def _told(  # noqa: PLR0913 - a decision and what it rests on
-    desk: Desk,
-    view: View,
-    hook: Hook,
-    asked: UseRequest,
-    answer: gate.Permit | Refusal,
-    inputs: str,
-) -> events.Payload:
-    if isinstance(answer, Refusal):
-        return events.UseRefused(
-            purpose=asked.purpose,
-            action=asked.action,
-            reasons=tuple({"code": str(r.code), "rule": r.rule} for r in answer.reasons),
-            ruleset=desk.house(view).ruleset.digest,
-            inputs=inputs,
-            ref=f"webhook:{hook.name}",
-        )
-    return events.UsePermitted(
-        purpose=asked.purpose,
-        action=asked.action,
-        categories=tuple(sorted(answer.categories)),
-        basis=answer.basis,
-        ruleset=answer.ruleset,
-        inputs=inputs,
-        until=zulu(answer.until),
     )
 
 

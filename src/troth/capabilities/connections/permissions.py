@@ -25,8 +25,9 @@ from troth.capabilities.connections.model import (
     pseudonym,
 )
 from troth.errors import Conflict, InvalidInput
-from troth.kernel import events, gate
+from troth.kernel import events, gate, telling
 from troth.kernel.desk import Desk, drop_pointer, put_pointer
+from troth.kernel.reasons import told_reasons
 from troth.kernel.vault import Shredded
 from troth.ports import View
 from troth.terms import (
@@ -270,6 +271,7 @@ def _judged(  # noqa: PLR0913 - a page of people
     people: Sequence[PersonId],
 ) -> list[_Found]:
     out = []
+    house = desk.house(view)
     desk.vault.keys.load(people, view.now)
     for gathered in view.gather(people, feed.channel):
         if gathered.record.erasing:
@@ -281,13 +283,14 @@ def _judged(  # noqa: PLR0913 - a page of people
         asked = desk.facts(view, sending, claims[1], gathered)
         answer = gate.decide(sending, asked)
         ref = _spelt(pseudonym(desk, feed.connection, gathered.person))
-        told = _said(desk, view, feed, leaving, leaves, gate.inputs_digest(leaving, facts))
+        inputs = gate.inputs_digest(leaving, facts)
+        told = telling.decided(leaving, leaves, house, inputs, feed.connection)
         if isinstance(leaves, Refusal):
             row = Row(ref, "", "no", GONE, zulu(view.now), "")
             out.append(_Found(gathered, leaves, row, (told,)))
             continue
         inputs = gate.inputs_digest(sending, asked)
-        second = _said(desk, view, feed, sending, answer, inputs)
+        second = telling.decided(sending, answer, house, inputs, feed.connection)
         row = _row(feed, ref, gathered, answer, view.now)
         out.append(_Found(gathered, leaves, row, (told, second)))
     return out
@@ -307,37 +310,6 @@ def _row(
         ends = min(ends, grant.until)
     since = grant.at if grant is not None else now
     return Row(ref, "", "yes", "", zulu(since), zulu(Instant(ends)))
-
-
-def _said(  # noqa: PLR0913 - a decision and what it rests on
-    desk: Desk,
-    view: View,
-    feed: Feed,
-    asked: UseRequest,
-    answer: gate.Permit | Refusal,
-    inputs: str,
-) -> events.Payload:
-    if isinstance(answer, Refusal):
-        return events.UseRefused(
-            purpose=asked.purpose,
-            action=asked.action,
-            reasons=tuple({"code": str(r.code), "rule": r.rule} for r in answer.reasons),
-            ruleset=desk.house(view).ruleset.digest,
-            inputs=inputs,
-            channel=asked.channel,
-            ref=feed.connection,
-        )
-    return events.UsePermitted(
-        purpose=asked.purpose,
-        action=asked.action,
-        categories=tuple(sorted(answer.categories)),
-        basis=answer.basis,
-        ruleset=answer.ruleset,
-        inputs=inputs,
-        until=zulu(answer.until),
-        channel=asked.channel,
-        waiver=answer.waiver or None,
-    )
 
 
 def _opened(desk: Desk, view: View, found: _Found) -> Row:
@@ -394,7 +366,7 @@ def _book(desk: Desk, feed: Feed, page: _Booking, house: int) -> None:
 
 
 def _record_refusal(desk: Desk, feed: Feed, actor: Actor, refused: Refusal) -> None:
-    codes = tuple({"code": str(r.code), "rule": r.rule} for r in refused.reasons)
+    codes = told_reasons(refused.reasons)
     desk.record_house(events.HouseRefused(feed.under, feed.action, codes, feed.connection), actor)
 
 

@@ -6,10 +6,9 @@ from datetime import date
 from troth import crypto
 from troth.capabilities.onsite.model import SCOPE, SITE, Seen
 from troth.errors import Conflict
-from troth.kernel import events, gate, restrictions, vault
+from troth.kernel import events, gate, restrictions, telling, vault
 from troth.kernel.calendars import quarter
 from troth.kernel.desk import SYSTEM, Desk, put_pointer
-from troth.kernel.reasons import told_reasons
 from troth.ports import Transaction, View
 from troth.terms import (
     Action,
@@ -50,24 +49,7 @@ def said_of(
     desk: Desk, view: View, request: UseRequest, answer: gate.Permit | Refusal, inputs: str
 ) -> events.Payload:
     """Return the event of a decision on the site."""
-    if isinstance(answer, Refusal):
-        return events.UseRefused(
-            purpose=request.purpose,
-            action=request.action,
-            reasons=told_reasons(answer.reasons),
-            ruleset=desk.house(view).ruleset.digest,
-            inputs=inputs,
-        )
-    return events.UsePermitted(
-        purpose=request.purpose,
-        action=request.action,
-        categories=tuple(sorted(answer.categories)),
-        basis=answer.basis,
-        ruleset=answer.ruleset,
-        inputs=inputs,
-        until=zulu(answer.until),
-        waiver=answer.waiver or None,
-    )
+    return telling.decided(request, answer, desk.house(view), inputs)
 
 
 def visit_key(person: PersonId, request: UseRequest, answer: gate.Permit | Refusal) -> bytes:

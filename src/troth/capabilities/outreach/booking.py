@@ -24,13 +24,12 @@ from troth.capabilities.outreach.model import (
     Writer,
     done_key,
     puts_off,
-    told_reasons,
 )
 from troth.capabilities.outreach.rendering import FRESH_BYTES
 from troth.capabilities.outreach.views import judge, members_root
 from troth.crypto import NONCE_BYTES
 from troth.errors import Conflict
-from troth.kernel import events, gate, scribe
+from troth.kernel import events, gate, scribe, telling
 from troth.kernel.desk import ASK_ONCE, Desk, put_pointer
 from troth.kernel.vault import Shredded
 from troth.ports import Transaction, View
@@ -359,15 +358,9 @@ def _refusal_event(  # noqa: PLR0913 - an event and its place
 ) -> list[Prepared]:
     if judged.gathered.record.erasing:
         return []
-    said = events.UseRefused(
-        purpose=campaign.purpose,
-        action=Action.SEND,
-        reasons=told_reasons(refusal.reasons),
-        ruleset=judged.facts.house.ruleset.digest,
-        inputs=gate.inputs_digest(judged.request, judged.facts),
-        channel=campaign.channel,
-        campaign=campaign.name,
-    )
+    inputs = gate.inputs_digest(judged.request, judged.facts)
+    house = judged.facts.house
+    said = telling.refused(judged.request, refusal, house, inputs, campaign.name)
     return desk.scribe.prepare(judged.gathered.person, judged.gathered.head, [said], actor, now)
 
 

@@ -20,7 +20,6 @@ from troth.capabilities.outreach.model import (
     Handed,
     Judged,
     puts_off,
-    told_reasons,
 )
 from troth.capabilities.outreach.steps import halted
 from troth.capabilities.outreach.views import judge
@@ -28,6 +27,7 @@ from troth.engines import mail
 from troth.errors import Conflict
 from troth.kernel import events, gate
 from troth.kernel.desk import Desk
+from troth.kernel.reasons import told_reasons
 from troth.kernel.vault import Shredded
 from troth.ports import HandoverLog, MailTransport, Mark, Transaction, View
 from troth.terms import (
@@ -60,7 +60,6 @@ class _Leased:
     judged: Judged | None = None
     size: int = -1
     mark: Mark | None = None
-    halted: bool = False
     detail: str = ""
     noted: frozenset[str] = frozenset()
 

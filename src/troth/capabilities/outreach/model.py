@@ -1,7 +1,7 @@
 """What outreach speaks of: senders, campaigns, answers, totals."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -23,7 +23,6 @@ from troth.terms import (
     Instant,
     PersonId,
     Published,
-    Reason,
     ReasonCode,
     Refusal,
     Sealed,
@@ -143,11 +142,6 @@ class Judged:
     facts: Facts
     answer: gate.Permit | Refusal
     level: int
-
-
-def told_reasons(reasons: Iterable[Reason]) -> tuple[dict[str, str], ...]:
-    """Spell reasons as events keep them: code and rule, no words."""
-    return tuple({"code": str(r.code), "rule": r.rule} for r in reasons)
 
 
 def puts_off(campaign: Campaign, answer: object, now: Instant) -> bool:
