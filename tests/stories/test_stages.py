@@ -9,7 +9,7 @@ from marula import BLANK, COLUMNS, NOW, OFFICER, days_ago
 from troth import app
 from troth.capabilities import merging, people, preferences, rights
 from troth.errors import Conflict, InvalidInput, NotFound
-from troth.terms import Channel, PersonId, instant
+from troth.terms import Block, Channel, PersonId, instant
 
 SALE = {
     "relation_kind": "sale", "details_from_sale": "yes", "objection_offered": "yes",
@@ -195,6 +195,25 @@ def test_two_people_of_one_mailbox_are_two_and_a_no_of_one_binds_the_mailbox(hou
     preferences.unsubscribe(house.desk, token)
     assert house.codes(one)
     assert house.codes(two)
+
+
+def test_two_people_of_one_phone_are_two_and_a_no_on_the_number_binds_both(house):
+    one = house.newcomer("p-one", {"channels": "sms"}, phone="+27 72 000 0001")
+    two = house.newcomer("p-two", {"channels": "sms"}, phone="072 000 0001")
+    with house.ws.store.look() as view:
+        found = people.find_by_address(house.desk, view, Channel.SMS, "+27720000001")
+        points = [g.contact.sup for g in view.gather([one, two], Channel.SMS)]
+    assert set(found) == {one, two}
+    assert len(set(points)) == 1
+    by_sms = house.campaign(channel=Channel.SMS)
+    assert house.codes(one, by_sms) == house.codes(two, by_sms) == []
+    with house.ws.store.look() as view:
+        point = view.gather([one], Channel.SMS)[0].contact
+    block = Block("unsubscribe", "purpose", "offers")
+    preferences.suppress_point(
+        house.desk, Channel.SMS, point.bi, point.sup, block, "shop", OFFICER
+    )
+    assert house.codes(one, by_sms) == house.codes(two, by_sms) == ["suppressed_unsubscribe"]
 
 
 def test_two_records_become_one_with_the_stricter_answer_and_can_be_two_again(house):
