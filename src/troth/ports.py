@@ -59,7 +59,7 @@ class KeyStore(Protocol):
         ...
 
     def add(self, rows: Iterable[KeyRow]) -> None:
-        """Store new rows; durable on return.
+        """Store new rows; durable on return. A version after the first raises the fence counter.
 
         Raises:
             Conflict: The row exists, or a shredded row of this person or scope fences it.
@@ -78,7 +78,7 @@ class KeyStore(Protocol):
         ...
 
     def fence(self) -> int:
-        """Return the fence counter; it moves whenever anything was shredded."""
+        """Return the fence counter; it moves when anything was shredded or got a newer version."""
         ...
 
     def shard_key(self, shard: int) -> tuple[int, bytes]:

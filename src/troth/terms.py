@@ -194,6 +194,7 @@ class ReasonCode(StrEnum):
     CATEGORY_NOT_AGREED = "category_not_agreed"
     LEVEL_ZERO = "level_zero"
     REGISTRY_STALE = "registry_stale"
+    PAUSED = "paused"
     FREQUENCY_CAP = "frequency_cap"
     QUIET_HOURS = "quiet_hours"
     FACT_MISSING = "fact_missing"
@@ -384,6 +385,21 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a person wishes within what they agreed to; it only ever narrows.
+
+    Attributes:
+        pause_until: No marketing message before this; 0 no pause.
+        most: At most so many marketing messages in 30 days; -1 no wish.
+        quiet: Minutes of the local day: none from the first on, until before the last.
+    """
+
+    pause_until: int = 0
+    most: int = -1
+    quiet: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PersonRecord:
     """Gate facts of one person: the kernel's fold of their events. Ids, codes, dates, flags only.
 
@@ -397,6 +413,8 @@ class PersonRecord:
         sends: Newest marketing hand-overs per channel, at most the last 32.
         level: The chosen level 0 to 5 under `personalise`; -1 no choice made.
         alias: Merged into this person (hex of the id), or "".
+        wishes: Pause, frequency and quiet hours; None: nothing is wished.
+        keeps: Kind of activity → months after which at most it is deleted, as the person chose.
     """
 
     residence: str = ""
@@ -412,6 +430,8 @@ class PersonRecord:
     restricted: bool = False
     erasing: bool = False
     alias: str = ""
+    wishes: Wishes | None = None
+    keeps: dict[str, int] = field(default_factory=dict)
 
 
 NO_RECORD = PersonRecord()

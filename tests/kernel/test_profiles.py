@@ -34,6 +34,7 @@ from troth.terms import (
     Role,
     Standing,
     UseRequest,
+    Wishes,
 )
 
 NOW = asking.local("2026-03-31T11:07:13")  # months that end on the 31st clamp
@@ -113,6 +114,12 @@ blocks = st.builds(
     until=ends,
 )
 PLACES = ("offers|email", "marketing|*", "personalise|", "offers|*")
+wished = st.builds(
+    Wishes,
+    pause_until=ends,
+    most=st.integers(-1, 2),
+    quiet=st.sampled_from((None, (600, 700), (660, 668), (1260, 420))),
+)
 people = st.builds(
     Gathered,
     person=st.just(asking.PERSON),
@@ -128,6 +135,7 @@ people = st.builds(
             st.just("email"), st.lists(past, max_size=3).map(lambda t: tuple(sorted(t)))
         ),
         level=st.sampled_from((-1, 0, 1, 2)),
+        wishes=st.none() | wished,
     ),
     contact=st.sampled_from((None, ContactPoint(Channel.EMAIL, b"b" * 16, b"s" * 16))),
     blocks=st.lists(blocks, max_size=1).map(tuple),
@@ -171,6 +179,7 @@ def test_what_is_split_and_joined_is_decided_as_before(gathered):
     again = profiles.join(shape, held)
     assert again.record.relations == gathered.record.relations
     assert again.record.sends == gathered.record.sends
+    assert again.record.wishes == gathered.record.wishes
     assert (again.contact is None) == (gathered.contact is None)
     assert answer(again) == answer(gathered)
 

@@ -219,3 +219,64 @@ def test_behaviour_is_never_kept_beyond_its_reach(record):
     for name, row in rows(record).items():
         if "/" in name:
             assert row.until <= quarter_end(name) + 364 * DAY
+
+
+# What the person chose
+
+
+def kept(record, **months):
+    return replace(record, keeps=months)
+
+
+def test_the_persons_own_term_ends_whole_quarters_and_cuts_one_that_is_over_in_part():
+    person = said(known(NOBODY, 1), "given", 10, "personalise", (), WEEK13)
+    person = kept(person, purchases=3)
+    at = from_zulu("2026-12-20T08:00:00Z")
+    found = rows(person, [Held("purchases/2026Q2", "purchases"), *HELD[3:]], at=at)
+    cut = found["purchases/2026Q3"]
+    assert (cut.action, cut.rule, cut.before) == (
+        "cut",
+        "person.choice",
+        retention.months_ago(at, 3),
+    )
+    assert cut.until <= rows(replace(person, keeps={}), at=at)["purchases/2026Q3"].until
+    whole = rows(person, at=from_zulu("2027-01-02T00:00:00Z"))["purchases/2026Q3"]
+    assert (whole.action, whole.rule) in {("delete", "person.choice"), ("delete", "ZA-20")}
+    later = rows(person, [Held("purchases/2026Q4", "purchases")], at=at)["purchases/2026Q4"]
+    assert (later.action, later.before) == ("keep", 0)
+
+
+def test_a_term_never_makes_somebody_leave_and_never_binds_under_a_restriction():
+    person = said(known(NOBODY, 1), "given", 10, "personalise", (), WEEK13)
+    at = Instant(quarter_end("purchases/2026Q3") + 100 * DAY)
+    only = [Held("purchases/2026Q3", "purchases")]
+    house = replace(HOUSE, purposes={
+        **HOUSE.purposes,
+        "personalise": replace(PERSONAL, categories=frozenset({"purchases.52w"})),
+    })  # fmt: skip
+    year = said(known(NOBODY, 1), "given", 10, "personalise", (), {"purchases.52w"})
+    (row,) = plan(kept(year, purchases=3), only, house, at, LONG_AGO)
+    assert (row.action, row.rule) == ("delete", "person.choice")
+    assert not retention.nothing_left([row])
+    (held,) = plan(replace(kept(year, purchases=3), restricted=True), only, house, at, LONG_AGO)
+    assert held.action == "keep"
+    assert retention.own_cut(person, "purchases/2026Q3", at) == 0
+
+
+@given(
+    st.sampled_from([3, 18, 36]),
+    st.integers(0, 2000),
+    st.sampled_from(["purchases", "purchases.sensitive", "views"]),
+)
+def test_a_term_only_ever_shortens(months, days, scope):
+    at = Instant(NOW + days * DAY)
+    record = kept(known(NOBODY, 1, "contract"), purchases=months)
+    held = [Held(f"{scope}/2026Q4", scope)]
+    (own,), (house,) = (
+        plan(record, held, HOUSE, at, LONG_AGO),
+        plan(replace(record, keeps={}), held, HOUSE, at, LONG_AGO),
+    )
+    assert own.until <= house.until
+    assert house.action != "delete" or own.action == "delete"
+    if own.action == "cut":
+        assert retention.months_ago(at, months) == own.before < quarter_end(held[0].field)

@@ -121,6 +121,18 @@ EXAMPLES: dict[str, events.Payload] = {
         events.StaffActed("signed_in", "marketer/0011223344556677", "passkey"),
         events.CampaignActed("winback", "scheduled", HASH, "2026-11-21T08:00:00Z", "week 47"),
         events.ConnectionActed("shop", "sent", {"withdrawn": 3}, HASH),
+        events.PreferenceSet("portal", "2026-12-24T08:00:00Z", 2, ("20:00", "08:30")),
+        events.RetentionChosen("purchases", "portal", 18),
+        events.BehaviourDeleted(
+            3,
+            "kind",
+            {"purchases/2026Q3#0": 2, "purchases/2026Q3#1": 0},
+            {"purchases/2026Q3": 1},
+            "portal",
+        ),
+        events.ValueCorrected("name.given", 2, "portal", "cc" * 32, 1),
+        events.RequestActed("q1", "opened", "access", "portal", "2026-12-23T08:00:00Z", "ZA-30"),
+        events.VisitBegan("link", "competent_person"),
     )
 }
 

@@ -6,6 +6,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from troth import crypto
+from troth.engines import notices
 from troth.errors import InvalidInput, NotFound
 from troth.kernel.events import canonical
 
@@ -26,7 +28,8 @@ def read_drafts(folder: Path) -> dict[str, bytes]:
         raise NotFound("there is no workspace here", "run: troth init DIR")
     out = {"house": config.read_bytes(), **_single(folder)}
     for path in sorted((folder / "notices").glob("*.md")):
-        out |= _notice(path)
+        if "." not in path.stem:  # offers.af.md is offers in another language
+            out |= _notice(path)
     for kind, place in FOLDERS.items():
         for path in sorted((folder / place).glob("*.toml")):
             out[f"{kind}:{path.stem}"] = path.read_bytes()
@@ -39,6 +42,7 @@ FOLDERS = {
     "audience": "audiences",
     "content": "content",
     "text": "texts",
+    "words": "words",
 }
 """Kind of draft → its folder in a workspace; one TOML file each."""
 
@@ -65,13 +69,14 @@ def _name(file: Traversable) -> str:
 
 
 def _notice(path: Path) -> dict[str, bytes]:
-    """Return one draft per version: its words and whether it must be agreed to anew."""
+    """Return one draft per version: words, rendered bytes, whether it must be agreed to anew."""
     head, body = split_notice(path.name, path.read_text("utf-8"))
     name = head.get("name", path.stem)
     out = {}
     for version in head.get("versions", [{"number": head.get("version", 1)}]):
         file = version.get("file")
         number = int(version["number"])
+        text = body if file is None else _earlier(path, file)
         draft = {
             "name": name,
             "version": number,
@@ -79,9 +84,30 @@ def _notice(path: Path) -> dict[str, bytes]:
             "language": head.get("language", "en"),
             "title": head.get("title", name),
             "purposes": head.get("purposes", []),
-            "text": body if file is None else _earlier(path, file),
+            "change": str(version.get("change", "")),
+            "since": str(version.get("valid_from", "")),
+            **_rendered(text),
+            "variants": _variants(path, file),
         }
         out[f"notice:{name}@{number}"] = canonical(draft)
+    return out
+
+
+def _rendered(text: str) -> dict[str, str | int]:
+    """Return a text with the bytes it is shown as; their hash stands in consent records."""
+    html = notices.render(text)
+    digest = crypto.sha256(html.encode()).hex()
+    return {"text": text, "html": html, "rendered": digest, "renderer": notices.RENDERER}
+
+
+def _variants(path: Path, file: str | None) -> dict[str, dict[str, str | int]]:
+    """Return the same version in other languages: `offers.af.md` beside `offers.md`."""
+    base = path if file is None else path.parent / file
+    out = {}
+    for other in sorted(base.parent.glob(f"{base.stem}.*.md")):
+        language = other.stem.removeprefix(f"{base.stem}.")
+        head, body = split_notice(other.name, other.read_text("utf-8"))
+        out[language] = {"title": str(head.get("title", "")), **_rendered(body)}
     return out
 
 

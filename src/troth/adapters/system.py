@@ -30,6 +30,22 @@ class FixedClock:
         self._at = at
 
 
+class WalkingClock:
+    """A demo's clock while it is served: begins at its moment, walks as the machine's does, stops.
+
+    Every process that is given the same three moments agrees on the time.
+    """
+
+    def __init__(self, at: Instant, since: int, until: Instant) -> None:
+        """Show `at` when the machine's clock shows `since`, and never more than `until`."""
+        self._at, self._since, self._until = at, since, max(at, until)
+
+    def now(self) -> Instant:
+        """Return how far it has walked."""
+        walked = max(0, time.time_ns() // 1_000 - self._since)
+        return Instant(min(self._at + walked, self._until))
+
+
 class SystemRandomness:
     """The operating system's random source; never pooled: no fork or thread sees a byte twice."""
 

@@ -64,7 +64,8 @@ def claim_reasons(request: UseRequest, house: House) -> tuple[Reason, ...]:
     codes = [] if request.actor.id else [ReasonCode.UNKNOWN_ACTOR]
     if purpose is None:
         codes.append(ReasonCode.UNKNOWN_PURPOSE)
-    if not request.categories <= house.labels:
+    own = purpose is not None and _own_data(request, purpose)
+    if not own and not request.categories <= house.labels:
         codes.append(ReasonCode.UNLABELLED_FIELD)
     if purpose is not None and not _permitted(request, purpose, house):
         codes.append(ReasonCode.PURPOSE_NOT_PERMITTED)

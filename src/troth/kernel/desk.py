@@ -89,24 +89,26 @@ class Desk:
         """Judge a claim once for a batch: house, then staff policy; no person is looked at."""
         return gate.judge_claim(request, house, self.policy.claim(request))
 
-    def facts(
+    def facts(  # noqa: PLR0913 - what the gate needs to know
         self,
         view: View,
         request: UseRequest,
         claim: Claim | Refusal,
         gathered: Gathered | None,
         own: bytes = b"",
+        mandate: str = "",
     ) -> Facts:
         """Put together what `gate.decide` needs about one person of a batch.
 
         `own` marks the request for consent that is asked about itself: it is not a second one.
+        `mandate` is as what the actor acts for the person, from links that stand in this view.
         """
         house = self.house(view)
         purpose = house.purposes.get(request.purpose)
         asks = purpose is not None and purpose.kind is PurposeKind.CONSENT_REQUEST
         contact = gathered.contact if gathered else None
         asked = asks and contact is not None and view.row(ASK_ONCE, contact.sup) not in (None, own)
-        return Facts(request.person, request.at, claim, house, gathered, asked)
+        return Facts(request.person, request.at, claim, house, gathered, asked, mandate)
 
     def person_key(self, external_id: str) -> bytes:
         """Return the MAC under which an outside id is kept."""
@@ -130,6 +132,24 @@ class Desk:
         made = crypto.mac(self.vault.keys.secret("token"), token.encode())
         timed = _TIMED.match(token)
         return bytes.fromhex(f"0{timed[1]}") + made[:12] if timed else made[:16]
+
+    def seal_beside_token(self, token: str, text: str) -> str:
+        """Seal a text for whoever holds a token; a token is drawn fresh and seals one text."""
+        nonce = bytes(crypto.NONCE_BYTES)
+        return self._beside_token(token).seal(nonce, text.encode(), b"").hex()
+
+    def open_beside_token(self, token: str, sealed: str) -> str:
+        """Open what was sealed for a token's holder.
+
+        Raises:
+            EvidenceBroken: It was sealed for another token, or altered.
+        """
+        nonce = bytes(crypto.NONCE_BYTES)
+        return self._beside_token(token).open(nonce, bytes.fromhex(sealed), b"").decode()
+
+    def _beside_token(self, token: str) -> crypto.Aead:
+        told = lp(b"beside", token.encode())
+        return crypto.Aead(crypto.mac(self.vault.keys.secret("token"), told))
 
     def contact(self, channel: Channel, normalised: str, normaliser: int) -> ContactPoint:
         """Return both MACs of an address."""

@@ -200,6 +200,8 @@ class ConsentAct(Payload):
         confirmed_at: When the address was confirmed (double opt-in).
         missing: For an import that proves too little: which of notice, time, method, proof.
         record: SHA-256 of the consent record given to the person.
+        record_id: Random id that record has; with what was published, its bytes can be made anew.
+        language: In which language the notice was shown.
     """
 
     TYPE = "consent"
@@ -220,6 +222,8 @@ class ConsentAct(Payload):
     brand: str | None = None
     key: str | None = None
     record: str | None = None
+    record_id: str | None = None
+    language: str | None = None
 
     @property
     def type(self) -> str:
@@ -553,6 +557,135 @@ class PersonLinked(Payload):
     relation: str
     source: str
     ended: bool = False
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class PreferenceSet(Payload):
+    """What a person wishes within what they agreed to: the whole state each time; it only narrows.
+
+    Attributes:
+        pause_until: No marketing message before this.
+        most: At most so many marketing messages in 30 days.
+        quiet: Local times `HH:MM` between which no marketing message comes, first and last.
+        given_by: As of a consent act.
+    """
+
+    TYPE = "preference.set"
+    source: str
+    pause_until: str | None = None
+    most: int | None = None
+    quiet: tuple[str, str] | None = None
+    given_by: str = "self"
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class RetentionChosen(Payload):
+    """The person chose how long activity is kept at most; absent months: as long as rules say.
+
+    Attributes:
+        scope: `purchases` or `views`.
+        months: 3, 18 or 36.
+    """
+
+    TYPE = "retention.chosen"
+    scope: str
+    source: str
+    months: int | None = None
+    given_by: str = "self"
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class BehaviourDeleted(Payload):
+    """Activity was deleted at a person's wish: one entry, a kind, or a period.
+
+    Attributes:
+        count: Entries deleted.
+        chunks: Vault scope and row (`purchases/2026Q1#0`) → version written in its place; 0 gone.
+        scopes: Vault scope → key version that is destroyed; all older ones with it.
+        what: entry, kind or period; never which.
+    """
+
+    TYPE = "behaviour.deleted"
+    count: int
+    what: str
+    chunks: dict[str, int]
+    scopes: dict[str, int]
+    source: str
+    given_by: str = "self"
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class ValueCorrected(Payload):
+    """A value was corrected; the old one stays only as a keyed digest.
+
+    Attributes:
+        field: Vault field id.
+        version: Row version written.
+        before: MAC of the old value, hex; absent where there was none.
+        told: How many recipients are told.
+    """
+
+    TYPE = "value.corrected"
+    field: str
+    version: int
+    source: str
+    before: str | None = None
+    told: int = 0
+    given_by: str = "self"
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class RequestActed(Payload):
+    """A step in the life of a person's request about their data; its state is the fold of these.
+
+    Attributes:
+        request: Random id of the request.
+        act: opened, verified, planned, approved, executing, verifying, fulfilled, extended,
+            blocked, partial, denied, withdrawn, expired, linked, asked, answered or noted.
+        right: access, portability, correction, deletion, restriction, objection or review.
+        how: How it came: portal, mail, letter, shop, phone, api, agent or form.
+        due: When the law wants an answer; of an extension, the new day.
+        rule: Id of the rule that sets it.
+        ground: Rule or ground of a refusal, a block or an extension.
+        text: What was said to the other side, or noted.
+        scope: What it is about: categories or fields.
+        other: The request it is a duplicate of, or that it goes on from.
+        occurred_at: When it was received, where that was earlier: clocks run from it.
+    """
+
+    TYPE = "request.acted"
+    request: str
+    act: str
+    right: str
+    how: str | None = None
+    due: str | None = None
+    rule: str | None = None
+    ground: str | None = None
+    text: str | None = None
+    scope: tuple[str, ...] | None = None
+    other: str | None = None
+    given_by: str = "self"
+    occurred_at: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class VisitBegan(Payload):
+    """Somebody came in to see and steer a person's data.
+
+    Attributes:
+        method: link, code, passkey or door (a demo's).
+        relation: self, or as what they act for the person.
+    """
+
+    TYPE = "visit.began"
+    method: str
+    relation: str = "self"
 
 
 @_family

@@ -51,6 +51,8 @@ class Facts:
         as_of: The instant the facts are of; must equal the request's `at`.
         gathered: What the look found; None when nothing is held under this id.
         asked: The person's address was already asked once by this responsible party.
+        mandate: As what the actor, a person, may act for this one (competent_person, contact_of,
+            agent), or merged: the id is one of their own; "" where they are nobody else.
         memo: What the gate found out from these facts, kept while it decides; no part of them.
     """
 
@@ -60,4 +62,5 @@ class Facts:
     house: House
     gathered: Gathered | None
     asked: bool = False
+    mandate: str = ""
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from troth.kernel import consent, events, merging
+from troth.kernel import consent, events, merging, wishes
 from troth.kernel.house import newest_purposes
 from troth.kernel.scribe import Recorded
 from troth.ports import Transaction
@@ -119,6 +119,8 @@ _STEPS: dict[type[Any], Callable[[PersonRecord, Any, Instant, int], PersonRecord
     events.RelationRecorded: _relation,
     events.MessageOutcome: _outcome,
     events.ProcessingRestricted: lambda r, p, _at, _n: replace(r, restricted=p.restricted),
+    events.PreferenceSet: lambda r, p, _at, _n: replace(r, wishes=wishes.told(p)),
+    events.RetentionChosen: lambda r, p, _at, _n: wishes.kept(r, p),
     events.PersonErasing: lambda r, _p, _at, _n: replace(r, erasing=True),
     events.PersonMerged: lambda r, p, _at, _n: r if p.keeps else replace(r, alias=p.other),
     events.PersonUnmerged: lambda r, _p, _at, _n: replace(r, alias=""),
@@ -153,6 +155,7 @@ def refold(
     undone = _undone(chain)
     for recorded in chain:
         event, said = recorded.event, recorded.event.payload
+        record = _caught_up(record, late, recorded.seq)
         if isinstance(said, (events.PersonMerged, events.PersonUnmerged)):
             if event.n in undone or isinstance(said, events.PersonUnmerged):
                 continue
@@ -164,8 +167,14 @@ def refold(
                 late += after
                 continue
         record = step(record, said, event.at, event.n)
-    for recorded in late:
-        event = recorded.event
+    return _caught_up(record, late, -1)
+
+
+def _caught_up(record: PersonRecord, late: list[Recorded], before: int) -> PersonRecord:
+    """Let what was recorded of aliases up to a leaf bind; -1: all that is left, in that order."""
+    late.sort(key=lambda recorded: recorded.seq)
+    while late and (before < 0 or late[0].seq < before):
+        event = late.pop(0).event
         record = _bound(record, event.payload, event.at, event.n)
     return record
 
@@ -243,7 +252,9 @@ def narrows(payload: events.Payload) -> bool:
         return payload.status in DENYING
     if isinstance(payload, events.ProcessingRestricted):
         return payload.restricted
-    return isinstance(payload, (events.MessageOutcome, events.PersonErasing))
+    if isinstance(payload, events.RetentionChosen):
+        return payload.months is not None
+    return isinstance(payload, (events.MessageOutcome, events.PersonErasing, events.PreferenceSet))
 
 
 def _bound(record: PersonRecord, payload: events.Payload, at: Instant, n: int) -> PersonRecord:
@@ -253,6 +264,11 @@ def _bound(record: PersonRecord, payload: events.Payload, at: Instant, n: int) -
     if isinstance(payload, events.ConsentAct) and payload.level is not None:
         rises = 0 <= record.level < payload.level
         payload = replace(payload, level=None) if rises else payload
+    if isinstance(payload, events.PreferenceSet):
+        return wishes.narrowed(record, payload)
+    if isinstance(payload, events.RetentionChosen):
+        chosen = wishes.kept(PersonRecord(), payload).keeps
+        return replace(record, keeps=wishes.shorter(record.keeps, chosen))
     return step(record, payload, at, n)
 
 
@@ -294,6 +310,8 @@ PROJECTIONS = dict.fromkeys(
         "person.erasing",
         "person.merged",
         "person.unmerged",
+        "preference.",
+        "retention.",
     ),
     (project,),
 )

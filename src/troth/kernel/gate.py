@@ -18,12 +18,13 @@ from troth.kernel.claims import agreement_live, judge_claim
 from troth.kernel.consent import level_categories, own_categories
 from troth.kernel.facts import Facts, House
 from troth.kernel.grounds import QUARTER
-from troth.kernel.plans import SHAPED_BY_LEVEL, Plan, answered, ask_timed, objections
+from troth.kernel.plans import SHAPED_BY_LEVEL, Plan, answered, ask_timed, objections, wished
 from troth.kernel.reasons import REMEDIES, RULES, explain, house_reason, refusal
 from troth.terms import (
     NO_RECORD,
     SECOND,
     Claim,
+    Gathered,
     Instant,
     Mask,
     PersonId,
@@ -247,10 +248,16 @@ def _judge_timed(
 ) -> tuple[str, int]:
     """Ask what gives a ground or an end; return the basis and the first end among them."""
     basis, until = plan.basis, request.at + PERMIT_LIFE
-    found, ends = answered(request, facts, plan, facts.gathered.record.zone)  # type: ignore[union-attr] # `decide` asked
+    record = facts.gathered.record  # type: ignore[union-attr] # `decide` asked
+    found, ends = answered(request, facts, plan, record.zone)
     reasons += found
     if 0 < ends < until:
         until = ends
+    if record.wishes is not None and plan.wished:
+        own, ends = wished(request, facts, record.wishes)
+        reasons += own
+        if 0 < ends < until:
+            until = ends
     for timed, check in plan.timed:
         code, ground, ends = ask_timed(timed, request, facts)
         if code is not None:
@@ -299,10 +306,22 @@ def inputs_digest(request: UseRequest, facts: Facts) -> str:
     house, claim = facts.house, facts.claim
     staff = dict(claim.categories) if isinstance(claim, Claim) else claim
     whole: tuple[Any, ...] = (
-        RULES_VERSION, house.version, house.ruleset.digest, request, staff, facts.gathered,
-        facts.asked,
+        RULES_VERSION, house.version, house.ruleset.digest, request, staff, _told(facts.gathered),
+        facts.asked, *((facts.mandate,) if facts.mandate else ()),
     )  # fmt: skip
     return hashlib.sha256(_encoder.encode(whole)).hexdigest()
 
 
+def _told(gathered: Gathered | None) -> object:
+    """Spell a person as they were before anybody wished anything, if this one wishes nothing."""
+    if gathered is None or gathered.record.wishes is not None or gathered.record.keeps:
+        return gathered
+    record = {name: getattr(gathered.record, name) for name in _FIRST_FIELDS}
+    return {name: getattr(gathered, name) for name in _GATHERED} | {"record": record}
+
+
+_FIRST_FIELDS: Final = tuple(
+    name for name in PersonRecord.__slots__ if name not in ("wishes", "keeps")
+)
+_GATHERED: Final = tuple(Gathered.__slots__)
 _encoder: Final = msgspec.json.Encoder(order="sorted")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from troth.kernel import wishes
 from troth.kernel.consent import (
     CHANNELS,
     GUARDIANS,
@@ -38,7 +39,8 @@ from troth.terms import (
 def join(mine: PersonRecord, theirs: PersonRecord) -> PersonRecord:
     """Join two partial folds of the same person: the fold of all their events together.
 
-    Flags that restrict are or-ed; facts such as residence stay as `mine` has them.
+    Flags that restrict are or-ed, wishes and chosen terms both respected; facts such as residence
+    stay as `mine` has them.
     """
     standings = dict(mine.standings)
     for place, other in theirs.standings.items():
@@ -58,6 +60,8 @@ def join(mine: PersonRecord, theirs: PersonRecord) -> PersonRecord:
         level=-1,
         restricted=mine.restricted or theirs.restricted,
         erasing=mine.erasing or theirs.erasing,
+        wishes=wishes.both(mine.wishes, theirs.wishes),
+        keeps=wishes.shorter(mine.keeps, theirs.keeps),
     )
     for side in (mine, theirs):
         chosen = side.standings.get(LEVEL_KEY, NOTHING_SAID).neutral

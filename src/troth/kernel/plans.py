@@ -23,9 +23,10 @@ from troth.kernel.grounds import (
     record_of,
     scopes_of,
 )
-from troth.kernel.predicates import PREDICATES, Predicate, blocks_use, opted_out
+from troth.kernel.predicates import PREDICATES, Predicate, blocks_use, opted_out, zones_of
 from troth.kernel.reasons import CAUTIOUS, REMEDIES, house_reason
 from troth.kernel.regimes import Rule
+from troth.kernel.wishes import judge
 from troth.terms import (
     DAY,
     SECOND,
@@ -43,6 +44,7 @@ from troth.terms import (
     Registry,
     Role,
     UseRequest,
+    Wishes,
 )
 
 MARKETING: Final = frozenset({PurposeKind.MARKETING, PurposeKind.CONSENT_REQUEST})
@@ -69,6 +71,9 @@ _BLOCKED_BY: Final[Mapping[PurposeKind, frozenset[str]]] = {
     PurposeKind.OPERATIONS: frozenset({"legal_hold"}),
 }
 Answered = tuple[Instant, tuple[Reason, ...], dict[str, tuple[tuple[Reason, ...], int]]]
+MERGED: Final = "merged"
+"""The mandate of whoever an id was merged into, over what still lies under it."""
+WISHES_RULE: Final = "person.wishes"
 _REGISTRY_RULE: Final = "registry_cleansed_within"
 
 
@@ -109,6 +114,7 @@ class Plan:
         answered: The moment last asked about, and those answers; replaced as a whole.
         scopes: What a consent to this use could stand on; worked out once before the checks.
         waived: Registries that rest on an officer's decision at some time.
+        wished: People's own wishes are asked: it is a message one can be free of.
         basis: What stands in for a legal ground where the kind needs none.
     """
 
@@ -133,6 +139,7 @@ class Plan:
         "sends",
         "timed",
         "waived",
+        "wished",
     )
 
     def __init__(self, request: UseRequest, house: House, record: PersonRecord) -> None:
@@ -144,6 +151,7 @@ class Plan:
         kind = self.purpose.kind
         self.ruleset = house.ruleset.digest
         self.sends = request.action is Action.SEND
+        self.wished = self.sends and kind in MARKETING
         self.blocked_by = _BLOCKED_BY[kind]
         self.cap = house.caps.get(kind)
         self.basis = "ask_once" if kind is PurposeKind.CONSENT_REQUEST else ""
@@ -219,10 +227,10 @@ HouseRule = Callable[[UseRequest, PersonRecord, Facts, Plan], ReasonCode | None]
 
 
 def _state(
-    request: UseRequest, record: PersonRecord, _facts: Facts, plan: Plan
+    request: UseRequest, record: PersonRecord, facts: Facts, plan: Plan
 ) -> ReasonCode | None:
     """Merged away, leaving, or stored only: the gravest of them."""
-    if record.alias:
+    if record.alias and not _merged_own(request, facts):
         return ReasonCode.UNKNOWN_PERSON
     if record.erasing:
         return ReasonCode.ERASURE_PENDING
@@ -231,12 +239,17 @@ def _state(
     return None
 
 
+def _merged_own(request: UseRequest, facts: Facts) -> bool:
+    """Tell whether it is the person an id was merged into who asks about what lies under it."""
+    return request.actor.role is Role.PERSON and facts.mandate == MERGED
+
+
 def _themselves(
-    request: UseRequest, _record: PersonRecord, _facts: Facts, _plan: Plan
+    request: UseRequest, _record: PersonRecord, facts: Facts, _plan: Plan
 ) -> ReasonCode | None:
-    """Whoever acts as a person acts for nobody but themselves."""
+    """Whoever acts as a person acts for themselves, or for somebody they have a mandate of."""
     own = request.person is not None and request.actor.id == request.person.hex()
-    return None if own else ReasonCode.UNKNOWN_ACTOR
+    return None if own or facts.mandate else ReasonCode.UNKNOWN_ACTOR
 
 
 def _stored_only(request: UseRequest, plan: Plan) -> bool:
@@ -364,6 +377,16 @@ def objections(request: UseRequest, facts: Facts, plan: Plan) -> list[Reason]:
     if plan.expired:
         reasons.append(house_reason(ReasonCode.RULE_FILE_EXPIRED))
     return reasons
+
+
+def wished(request: UseRequest, facts: Facts, own: Wishes) -> tuple[list[Reason], int]:
+    """Return what a person's own wishes object to now, and when quiet hours begin; 0 not soon."""
+    try:
+        record = record_of(facts)
+        found, ends = judge(record, own, zones_of(record, facts), request.at)
+    except Exception:  # noqa: BLE001 - a wish nobody can read still binds
+        found, ends = [(ReasonCode.RULE_ERROR, WISHES_RULE)], Instant(0)
+    return [house_reason(code, rule) for code, rule in found], ends
 
 
 def asked(checks: Iterable[Check], request: UseRequest, facts: Facts) -> list[Reason]:

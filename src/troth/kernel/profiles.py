@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from troth.kernel import wishes
 from troth.kernel.calendars import add_months, day_begins, local_date, months_back
 from troth.kernel.facts import House
 from troth.kernel.predicates import PREDICATES
@@ -33,6 +34,7 @@ from troth.terms import (
     PersonRecord,
     Relation,
     Standing,
+    Wishes,
     instant,
     moment,
 )
@@ -111,8 +113,13 @@ def split(gathered: Gathered) -> tuple[bytes, tuple[int, ...]]:
     sends = tuple([(channel, len(sent)) for channel, sent in sorted(record.sends.items())])
     for channel, _ in sends:
         moments += record.sends[channel]
-    plain = (record.residence, record.zone, record.subject, record.age, record.competent,
-             record.level, record.restricted, record.erasing, record.alias, sends)  # fmt: skip
+    plain: tuple[Any, ...] = (
+        record.residence, record.zone, record.subject, record.age, record.competent,
+        record.level, record.restricted, record.erasing, record.alias, sends,
+    )  # fmt: skip
+    if record.wishes is not None:
+        plain += ((record.wishes.most, record.wishes.quiet),)
+        moments.append(record.wishes.pause_until)
     channel = str(gathered.contact.channel) if gathered.contact else ""
     return _encode((plain, acts, relations, blocks, channel)), tuple(moments)
 
@@ -141,12 +148,17 @@ def plan(shape: bytes) -> Plan:
     for one, other in combinations(range(len(acts)), 2):
         if "deny" in (acts[one][1], acts[other][1]):
             pairs += [(3 * one, 3 * other), (3 * one + 1, 3 * other + 1)]
-    kinds += [_END] * len(blocks) + [_SENT] * sum(count for _, count in plain[-1])
+    sent = sum(count for _, count in plain[_SENDS])
+    kinds += [_END] * len(blocks)
+    kinds += [*([_COUNTED] * sent), _END] if len(plain) > _WISHES else [_SENT] * sent
     return Plan(tuple(kinds), tuple(pairs))
 
 
-_NEVER, _ACT, _END, _RELATION, _SENT = range(5)
-"""Kinds of moments: recordings, acts, ends, relations, hand-overs; places in `cuts`."""
+_NEVER, _ACT, _END, _RELATION, _SENT, _COUNTED = range(6)
+"""Kinds of moments: recordings, acts, ends, relations, hand-overs, those of whoever wishes
+anything; places in `cuts`."""
+_SENDS, _WISHES = 9, 10
+"""Places in a shape's plain facts; who wishes nothing has none of the latter."""
 
 
 def join(shape: bytes, moments: Sequence[int]) -> Gathered:
@@ -159,14 +171,24 @@ def join(shape: bytes, moments: Sequence[int]) -> Gathered:
     standings = {place: Standing(**sides) for place, sides in held.items()}
     facts = tuple(_relation(each, left) for each in relations)
     found = tuple(Block(reason, scope, value, until=next(left)) for reason, scope, value in blocks)
-    residence, zone, subject, age, competent, level, restricted, erasing, alias, sends = plain
+    residence, zone, subject, age, competent, level, restricted, erasing, alias, sends = plain[
+        :_WISHES
+    ]
     record = PersonRecord(
         residence, zone, subject, age, competent, "", standings, facts,
         {name: tuple(next(left) for _ in range(count)) for name, count in sends},
-        level, restricted, erasing, alias,
+        level, restricted, erasing, alias, _wishes(plain[_WISHES:], left),
     )  # fmt: skip
     contact = ContactPoint(Channel(channel), b"", b"") if channel else None
     return Gathered(NOBODY, NO_HEAD, record, contact, found)
+
+
+def _wishes(told: Sequence[Any], left: Iterator[int]) -> Wishes | None:
+    """Read what a shape holds of wishes; their one moment is the last."""
+    if not told:
+        return None
+    most, quiet = told[0]
+    return Wishes(next(left), most, tuple(quiet) if quiet else None)
 
 
 def _act(rest: Sequence[Any], left: Iterator[int]) -> Act:
@@ -198,7 +220,11 @@ def cuts(house: House, at: Instant) -> tuple[tuple[int, ...], ...]:
                 days.add(number)
                 acts |= _consent_ends(at, number) | _day_begins(at, number, zone)
     sent |= {at - count * DAY for count in days}
-    return ((), tuple(sorted(acts)), (0, int(at)), tuple(sorted(relations)), tuple(sorted(sent)))
+    counted = sent | {at - wishes.DAYS * DAY}
+    return (
+        (), tuple(sorted(acts)), (0, int(at)), tuple(sorted(relations)), tuple(sorted(sent)),
+        tuple(sorted(counted)),
+    )  # fmt: skip
 
 
 KNOWN: Final = frozenset(

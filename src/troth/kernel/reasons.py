@@ -53,6 +53,7 @@ REMEDIES: Final[Mapping[ReasonCode, str]] = MappingProxyType(
         ReasonCode.CATEGORY_NOT_AGREED: "use_fallback_text",
         ReasonCode.LEVEL_ZERO: "wait_for_person",
         ReasonCode.REGISTRY_STALE: "upload_registry_file",
+        ReasonCode.PAUSED: "send_after_pause",
         ReasonCode.FREQUENCY_CAP: "send_later",
         ReasonCode.QUIET_HOURS: "send_in_window",
         ReasonCode.FACT_MISSING: "record_fact",

@@ -58,11 +58,38 @@ def _retention(said: events.RetentionApplied) -> _Facts:
     return PARTIAL, {"scopes": gone, "rule": said.rule}
 
 
+def _deleted(said: events.BehaviourDeleted) -> _Facts:
+    """Name quarters and the newest key version destroyed of each: no copy brings these back."""
+    gone = sorted(said.scopes)
+    versions = ",".join(str(said.scopes[scope]) for scope in gone)
+    return PARTIAL, {"scopes": ",".join(gone), "kver": versions, "rule": "person.wish"}
+
+
+def _wished(said: events.PreferenceSet) -> _Facts | None:
+    """Tell a wish whole; one that wishes nothing any more restricts nothing."""
+    wished: dict[str, str | int] = {
+        "pause_until": said.pause_until or "",
+        "most": -1 if said.most is None else said.most,
+        "quiet": "-".join(said.quiet or ()),
+    }
+    nothing = wished == {"pause_until": "", "most": -1, "quiet": ""}
+    return None if nothing else (RESTRICTION, {"status": "wished", **wished})
+
+
+def _kept(said: events.RetentionChosen) -> _Facts | None:
+    if said.months is None:
+        return None
+    return RESTRICTION, {"status": "kept", "scopes": said.scope, "months": said.months}
+
+
 _TOLD: dict[type[Any], Callable[[Any], _Facts | None]] = {
     events.ConsentAct: _consent,
     events.ProcessingRestricted: _restricted,
     events.PersonErasing: lambda said: (ERASURE, {"request": said.request}),
     events.RetentionApplied: _retention,
+    events.BehaviourDeleted: _deleted,
+    events.PreferenceSet: _wished,
+    events.RetentionChosen: _kept,
 }
 
 

@@ -1,8 +1,9 @@
 """How long what is held may be kept: per field and behaviour quarter until when, and why.
 
 A purpose keeps data while its ground stands (an agreement, a relationship) and no longer than it
-says itself, nor longer than any category reaches back. What no purpose may use any more goes;
-under a restriction it stays, stored only. The rule that is cited comes from the regimes in force.
+says itself, nor longer than any category reaches back, nor longer than the person chose. What no
+purpose may use any more goes; under a restriction it stays, stored only. The rule that is cited
+comes from the regimes in force.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,10 +27,12 @@ from troth.terms import (
     instant,
 )
 
-Action = Literal["keep", "delete", "restrict"]
+Action = Literal["keep", "cut", "delete", "restrict"]
+OWN: Final = "person.choice"
+"""The rule of what goes because the person chose how long their activity is kept."""
 NO_END: Final = Instant(2**62)
 """A ground that stands until somebody ends it: an open contract."""
-_QUARTERS: Final = 4
+_QUARTERS, _MONTHS = 4, 3
 _BY_RELATION = frozenset({PurposeKind.SERVICE, PurposeKind.OPERATIONS})
 _LASTING = frozenset({"contract", "membership"})
 
@@ -55,7 +58,8 @@ class Row:
         until: First instant it may no longer be used; `NO_END` while a ground has no end; 0 when
             no purpose may use it at all.
         purpose: Which purpose keeps it longest; "" where it goes with the person's last data.
-        rule: Id of the rule that ends it, several joined by `+`, or `house`.
+        rule: Id of the rule that ends it, several joined by `+`, `house`, or `OWN`.
+        before: Of a quarter that is cut: every entry before this instant goes.
     """
 
     field: str
@@ -63,6 +67,7 @@ class Row:
     until: Instant
     purpose: str
     rule: str
+    before: int = 0
 
 
 def plan(
@@ -92,7 +97,8 @@ def plan(
     rows = []
     for each in held:
         found = _longest(each, house, grounds, agreed)
-        rows.append(_row(each.field, found or (last, ""), record, rule, at))
+        row = _row(each.field, found or (last, ""), record, rule, at)
+        rows.append(_shortened(row, record, at))
     return rows
 
 
@@ -103,8 +109,36 @@ def rule_of(record: PersonRecord, house: House, at: Instant) -> str:
 
 
 def nothing_left(rows: Sequence[Row]) -> bool:
-    """Tell whether all of it goes: then the person is to be erased, not emptied."""
-    return bool(rows) and all(row.action == "delete" for row in rows)
+    """Tell whether the house may keep nothing: then the person is to be erased, not emptied."""
+    return bool(rows) and all(row.action == "delete" and row.rule != OWN for row in rows)
+
+
+def months_ago(at: Instant, months: int) -> Instant:
+    """Return the same wall-clock time some months before, in UTC."""
+    return consent.months_on(at, -months)
+
+
+def own_cut(record: PersonRecord, scope: str, at: Instant) -> Instant:
+    """Return before which instant a scope's entries go by the person's own choice; 0 none."""
+    months = record.keeps.get(scope.partition("/")[0].partition(".")[0], 0)
+    return months_ago(at, months) if months else Instant(0)
+
+
+def _shortened(row: Row, record: PersonRecord, at: Instant) -> Row:
+    """Let the person's own choice end behaviour sooner: whole quarters, or part of one.
+
+    Under a restriction nothing is deleted that the house may keep.
+    """
+    cut = own_cut(record, row.field, at) if "/" in row.field else Instant(0)
+    if not cut or row.action != "keep" or record.restricted:
+        return row
+    end = quarter_end(row.field)
+    if cut >= end:
+        return replace(row, action="delete", until=Instant(at - (cut - end)), rule=OWN)
+    until = min(row.until, Instant(end + (at - cut)))
+    if cut > consent.months_on(end, -_MONTHS):
+        return replace(row, action="cut", until=until, rule=OWN, before=cut)
+    return replace(row, until=until)
 
 
 def _row(

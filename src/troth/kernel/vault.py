@@ -318,6 +318,11 @@ class Keyring:
             return False
         return False
 
+    def following(self, person: PersonId, at: Instant, scope: str) -> int:
+        """Return the version after every one this scope ever had, destroyed ones included."""
+        entry = self._entries([person], at)[person]
+        return 1 + max((v for s, v in (*entry.rows, *entry.shredded) if s == scope), default=0)
+
     def make(self, wanted: Sequence[tuple[PersonId, str, int]]) -> None:
         """Make keys `(person, scope, kver)`; durable on return, before anything is sealed by them.
 
@@ -520,9 +525,30 @@ class Vault:
         nonce = self._random.take(crypto.NONCE_BYTES)
         return Sealed(scope, number, version, seal(key, nonce, plain, aad))
 
+    def value_mac(self, person: PersonId, row: Sealed, at: Instant) -> bytes:
+        """Return the keyed digest of a sealed value: upkeep, the value is shown to nobody."""
+        return self.text_mac(row.field, self._open(person, row, at).decode())
+
+    def text_mac(self, field_id: str, text: str) -> bytes:
+        """Return the keyed digest a value of this field has; equal texts have equal ones."""
+        return crypto.mac(self.keys.secret("bi"), lp(b"value", field_id.encode(), text.encode()))
+
     def reopen_chunk(self, person: PersonId, row: Sealed, at: Instant) -> "Chunk":
         """Open a chunk to append to it or to delete from it: upkeep, shown to nobody."""
         return unpack_chunk(self._open(person, row, at))
+
+    def is_gone(self, person: PersonId, row: Sealed, at: Instant) -> bool:
+        """Tell whether the very key version a row is sealed under was destroyed.
+
+        A quarter may live on under a newer one: then `Keyring.destroyed` says no, and this yes of
+        a row that an old copy of the data brought back.
+        """
+        scope = row.field if "/" in row.field else ""
+        try:
+            self.keys.key(person, at, scope, read_header(row.rec)[0])
+        except Shredded:
+            return True
+        return False
 
     def _require_live(self, permit: Permit, at: Instant) -> None:
         if type(permit) is not Permit:

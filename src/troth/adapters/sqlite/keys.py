@@ -138,6 +138,8 @@ class FileKeyStore:
                 "INSERT INTO key_row VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
                 [(r.person, r.scope, r.kver, r.state, r.wrapped, r.kcv, r.epoch) for r in rows],
             )
+            if any(r.kver > 1 for r in rows):  # others must not go on with the version before
+                self._con.execute("UPDATE fence SET counter = counter + 1")
 
     @contextmanager
     def _write(self) -> Iterator[None]:
