@@ -60,6 +60,21 @@ def normalise(channel: str, text: str, region: str = "") -> str:
     raise InvalidInput("there is no such channel", "use email, sms, push or post")
 
 
+def masked(channel: str, normalised: str) -> str:
+    """Return how an address is shown to whoever may not be its holder.
+
+    >>> masked("email", "thandi.m@post.example")
+    't•••@p•••.example'
+    >>> masked("sms", "+27821234567")
+    '••• 567'
+    """
+    if channel != Channel.EMAIL:
+        return f"••• {normalised[-3:]}"
+    local, _, domain = normalised.rpartition("@")
+    first, _, last = domain.rpartition(".")
+    return f"{local[:1]}•••@{first[:1]}•••.{last}"
+
+
 def digest_for_registry(scheme: str, normalised: str) -> bytes:
     """Return the digest an opt-out registry lists for an address that `normalise` returned.
 

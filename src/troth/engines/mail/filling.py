@@ -22,7 +22,7 @@ Values = Mapping[str, str | Sequence[Mapping[str, str]]]
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 
-_HOUSE_WORDS = frozenset({"why", "used", "settings_link"})
+_HOUSE_WORDS = frozenset({"why", "used"})
 _SAFE_PART = re.compile(r"[A-Za-z0-9_.~-]*")
 _PERCENT = tuple(
     chr(byte) if _SAFE_PART.fullmatch(chr(byte)) else f"%{byte:02X}" for byte in range(256)
