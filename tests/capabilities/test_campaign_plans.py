@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from troth import app
 from troth.adapters.memory import MemoryStore
 from troth.adapters.sqlite.record import SqliteStore
-from troth.capabilities import outreach
+from troth.capabilities import outreach, preferences
 from troth.capabilities.outreach import plans, steps, waves
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import events
@@ -366,6 +366,21 @@ def test_when_the_campaign_ends_before_their_hours_open_the_refusal_is_recorded(
     assert life_of(house).stage is plans.Stage.FINISHED
     with house.ws.store.look() as view:
         assert waves.progress(view, "spring").tally.refused["quiet_hours"] == len(LOCALS)
+
+
+def test_a_message_waits_for_the_readers_own_quiet_hours_to_end(house):
+    wish = preferences.Wishes(quiet=(9 * 60, 11 * 60))  # now is ten o'clock
+    resting = house.person("z3")
+    actor = Actor(Role.PERSON, resting.hex())
+    preferences.set_preferences(house.desk, resting, wish, actor)
+    approved(house, when=plans.When(window_minutes=240))
+    app.start_campaign(house.ws, "spring", LINDIWE)
+    sent(house)
+    assert "z3@post.example" not in house.delivered()
+    assert life_of(house).stage is plans.Stage.RUNNING
+    house.at(marula.NOW.replace(hour=11))
+    sent(house)
+    assert house.delivered()["z3@post.example"] == 1
 
 
 # Held out

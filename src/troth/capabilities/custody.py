@@ -1,5 +1,6 @@
 """Custody: publish what the house decides by, sign what was booked, check it, keep no longer."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,12 +8,12 @@ import msgspec
 
 from troth import crypto
 from troth.errors import Conflict, EvidenceBroken, Unavailable
-from troth.kernel import events, ledger, proof, restrictions, retention
+from troth.kernel import cutting, events, ledger, proof, restrictions, retention
 from troth.kernel.desk import SYSTEM, Desk, public
 from troth.kernel.events import PersonCreated
 from troth.kernel.following import Due
 from troth.kernel.house import read_house
-from troth.kernel.vault import Shredded
+from troth.kernel.vault import Chunk, Shredded
 from troth.ports import SignedSize, View
 from troth.terms import (
     Actor,
@@ -274,6 +275,11 @@ class Planned:
         """Tell whether nothing may be kept: the person is to be erased."""
         return retention.nothing_left(self.rows)
 
+    @property
+    def cuts(self) -> dict[str, int]:
+        """Return the quarters of which part may go by the person's own choice, and before when."""
+        return {row.field: row.before for row in self.rows if row.action == "cut"}
+
     def fields(self, action: retention.Action) -> tuple[str, ...]:
         """Return the fields and scopes to which this is done."""
         return tuple(row.field for row in self.rows if row.action == action)
@@ -287,7 +293,7 @@ def retention_plan(desk: Desk, actor: Actor, watch: Watch = _unwatched) -> list[
     found, done = [], 0
     with desk.store.look() as view:
         for page in _pages(desk, view):
-            found += [p for p in _planned(desk, view, page) if p.fields("delete")]
+            found += [p for p in _planned(desk, view, page) if p.fields("delete") or p.cuts]
             done += len(page)
             watch(done)
         size = view.log.size
@@ -298,6 +304,15 @@ def retention_plan(desk: Desk, actor: Actor, watch: Watch = _unwatched) -> list[
     }
     desk.record_house(events.SetProcessed("report", "retention", size, counts, ""), actor)
     return found
+
+
+def retention_of(desk: Desk, view: View, person: PersonId) -> list[retention.Row]:
+    """Say of one person until when each thing held may be kept, and by which rule; books nothing.
+
+    Covers the id given alone, not those merged into it.
+    """
+    found = [g for g in view.gather([person], None) if not g.record.erasing]
+    return [row for planned in _planned(desk, view, found) for row in planned.rows]
 
 
 def _pages(desk: Desk, view: View) -> Iterator[list[Gathered]]:
@@ -324,6 +339,15 @@ def _planned(desk: Desk, view: View, page: Sequence[Gathered]) -> list[Planned]:
         for record in (joined[keepers[person]],)
         for since in (_came_in(desk, view, person, record),)
     ]
+
+
+def kept_until(desk: Desk, view: View, people: Sequence[PersonId]) -> list[Planned]:
+    """Say until when what is held of these people may be kept, and why; records nothing.
+
+    Whoever shows it to somebody books the reading first. Who is being erased is left out.
+    """
+    page = [g for g in view.gather(people, None) if not g.record.erasing]
+    return _planned(desk, view, page)
 
 
 def _came_in(desk: Desk, view: View, person: PersonId, record: PersonRecord) -> Instant:
@@ -378,6 +402,7 @@ def retention_apply(
         counts["scopes"] += len(scopes)
         if fields or scopes:
             finish_retention(desk, person, _later)
+        counts["scopes"] += _shorten(desk, person, actor)
         if place % PAGE == 0:
             settle()
             watch(place)
@@ -406,7 +431,8 @@ def _announce(
             scopes = tuple(f for f in gone if "/" in f)
             fields = tuple(f for f in gone if "/" not in f)
             kept = planned.fields("restrict") or None
-            said = events.RetentionApplied(fields, scopes, planned.rows[0].rule, kept)
+            rules = dict.fromkeys(r.rule for r in planned.rows if r.action == "delete")
+            said = events.RetentionApplied(fields, scopes, "+".join(rules), kept)
             prepared = desk.scribe.prepare(person, page[0].head, [said], actor, view.now)
         with desk.store.book() as tx:
             seq = tx.size
@@ -416,6 +442,23 @@ def _announce(
         line = restrictions.line(person, said, seq)
         desk.journal.note_all([line] if line else [])
         return fields, scopes
+
+
+def _shorten(desk: Desk, person: PersonId, actor: Actor) -> int:
+    """Delete what is older than the person chose within a quarter; return how many were cut."""
+    with desk.store.look() as view:
+        page = [g for g in view.gather([person], None) if not g.record.erasing]
+        planned = next(iter(_planned(desk, view, page)), None) if page else None
+    before = planned.cuts if planned is not None else {}
+    if not before:
+        return 0
+
+    def older(_person: PersonId, row: Sealed, chunk: Chunk) -> range:
+        return range(bisect_left(chunk.at, before[row.field]))
+
+    wish = cutting.Wish("period", retention.OWN)
+    gone = cutting.delete(desk, [person], list(before), older, wish, actor, _later)
+    return sum(len(each.scopes) for each in gone)
 
 
 def finish_retention(desk: Desk, person: PersonId, settle: Callable[[], None]) -> None:

@@ -47,9 +47,10 @@ FOLLOWED = (
     *(f"consent.{status}" for status in sorted(DENYING)),
     "suppression.added",
     "processing.restricted",
+    "value.corrected",
     "person.erasing",
 )
-"""What a webhook may be told of: what narrows, and that somebody leaves."""
+"""What a webhook may be told of: what narrows, what was corrected, and that somebody leaves."""
 RETRY_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds between attempts: Standard Webhooks' own advice, 75 hours in all."""
 LEASE = 120 * SECOND
@@ -166,6 +167,8 @@ def _particulars(desk: Desk, view: View, each: Due) -> dict[str, object]:
         return {"at": at, "scope": said.scope, "value": said.value or "", "reason": said.reason}
     if isinstance(said, events.ProcessingRestricted):
         return {"at": at, "restricted": said.restricted}
+    if isinstance(said, events.ValueCorrected):
+        return {"at": at, "field": said.field}
     return {"at": at}
 
 

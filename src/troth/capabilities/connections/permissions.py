@@ -52,7 +52,7 @@ LIFE = 8 * DAY
 PAGE = 250
 _BODIES = 2_000
 _CURSOR = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
-_LATER = frozenset({ReasonCode.QUIET_HOURS, ReasonCode.FREQUENCY_CAP})
+_LATER = frozenset({ReasonCode.QUIET_HOURS, ReasonCode.FREQUENCY_CAP, ReasonCode.PAUSED})
 GONE = "gone"
 TRIES = 20
 

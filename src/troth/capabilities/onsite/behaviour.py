@@ -105,8 +105,8 @@ def ask(
 def record(desk: Desk, person: PersonId, seen: Sequence[Seen], visit_us: int) -> int:
     """Take a batch down if the person agreed to it now; return how many events were kept.
 
-    A refusal is an event of the person, once a visit. A quarter whose key was destroyed takes
-    nothing in any more.
+    A refusal is an event of the person, once a visit. A quarter whose key was destroyed takes new
+    events in under a newer one; what was forgotten stays forgotten.
 
     Raises:
         Conflict: Others kept writing to this person; nothing was kept: repeat.
@@ -149,14 +149,19 @@ def _quarter(at: Instant) -> str:
 
 
 def _sealed(desk: Desk, view: View, person: PersonId, seen: Sequence[Seen]) -> list[Sealed]:
-    """Seal a batch behind what is there; a quarter that was deleted stays deleted."""
+    """Seal a batch behind what is there; what was deleted of a quarter stays deleted."""
     keys, now = desk.vault.keys, view.now
+    keys.load([person], now)
     by_scope: dict[str, list[Seen]] = {}
     for each in seen:
         by_scope.setdefault(_quarter(each.at), []).append(each)
-    by_scope = {s: e for s, e in by_scope.items() if not keys.destroyed(person, now, s)}
-    keys.make([(person, scope, 1) for scope in by_scope if not keys.has(person, now, scope)])
-    held = view.sealed([person], sorted(by_scope)).get(person, []) if by_scope else []
+    fresh_keys = [scope for scope in by_scope if not keys.has(person, now, scope)]
+    keys.make([(person, scope, keys.following(person, now, scope)) for scope in fresh_keys])
+    held = [
+        row
+        for row in view.sealed([person], sorted(by_scope)).get(person, [])
+        if not desk.vault.is_gone(person, row, now)
+    ]
     out = []
     for scope, fresh in by_scope.items():
         last = max((r for r in held if r.field == scope), key=lambda r: r.row, default=None)
@@ -255,8 +260,8 @@ def tallies(view: View, since: date) -> Mapping[tuple[str, str], int]:
 def forget(desk: Desk, person: PersonId, actor: Actor, settle: Callable[[], None]) -> int:
     """Delete all that was seen of a person: event, journal line, keys, rows; repeatable.
 
-    Returns how many quarters went. The keys are destroyed: a quarter that is forgotten takes
-    nothing in any more under this id.
+    Returns how many quarters went. The keys are destroyed; what is seen later is sealed under
+    newer ones.
     """
     for _ in range(TRIES):
         with desk.store.look() as view:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
 from troth.capabilities.onsite.behaviour import (
     TRIES,
     note,
@@ -34,6 +36,10 @@ from troth.terms import (
     moment,
 )
 
+EXCLUSIONS = "exclusions"
+"""Field of the groups whose goods the person wants used for nothing personal."""
+_COMPARING = frozenset({"cohort.compare"})
+"""What others buy is shown to nobody who excluded a group: here no item's group is known."""
 WEEKS = {CATEGORY: 13, "purchases.13w": 13, "purchases.52w": 52}
 BOUGHT = "purchases"
 SHOWN_AT_MOST = 4
@@ -147,18 +153,40 @@ def _values(
 ) -> Values:
     """Open what the slot wants and the permit covers; nothing else is read."""
     told = [f for f in desk.vault.fields if desk.vault.category(f) in wanted]
+    covered = desk.vault.category(EXCLUSIONS) in permit.categories
     reached = sorted(c for c in WEEKS if c in wanted)
     scopes = sorted({c.rpartition(".")[0] for c in reached})
-    fields = [*told, *(f"{scope}/" for scope in scopes)]
+    fields = list(
+        dict.fromkeys(
+            (*told, *([EXCLUSIONS] if scopes else []), *(f"{scope}/" for scope in scopes))
+        )
+    )
     rows = view.sealed([permit.person], fields).get(permit.person, []) if fields else []
-    opened = desk.vault.open(permit, [r for r in rows if "/" not in r.field], view.now)
+    plain = [r for r in rows if "/" not in r.field and (covered or r.field != EXCLUSIONS)]
+    opened = desk.vault.open(permit, plain, view.now)
     out: dict[str, str | Sequence[str]] = dict(_told(opened))
+    excluded = _excluded(opened, rows)
+    if excluded is None:
+        return out
     for scope in scopes:
         mine = [c for c in reached if c.rpartition(".")[0] == scope]
         near = _near(scope, rows, view.now, max(WEEKS[c] for c in mine))
         for category, chunks in desk.vault.open_windows(permit, near, mine, view.now).items():
-            out |= _from_history(category, list(_lines(chunks, scope)), wanted, shelf)
+            lines = list(_lines(chunks, scope, excluded))
+            out |= _from_history(
+                category, lines, wanted - _COMPARING if excluded else wanted, shelf
+            )
     return out
+
+
+def _excluded(opened: Mapping[str, str], rows: Iterable[Sealed]) -> frozenset[str] | None:
+    """Return the groups whose goods are used for nothing; None: there is a list, not opened."""
+    if not any(row.field == EXCLUSIONS for row in rows):
+        return frozenset()
+    try:
+        return frozenset(msgspec.json.decode(opened.get(EXCLUSIONS, ""), type=list[str]))
+    except msgspec.MsgspecError:
+        return None
 
 
 def _told(opened: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -180,13 +208,16 @@ Lines = list[tuple[int, str, int]]
 _KINDS = {BOUGHT: "purchase", SCOPE: "view"}
 
 
-def _lines(chunks: Iterable[vault.Chunk], scope: str) -> Iterator[tuple[int, str, int]]:
+def _lines(
+    chunks: Iterable[vault.Chunk], scope: str, excluded: frozenset[str]
+) -> Iterator[tuple[int, str, int]]:
     for chunk in chunks:
         counted = {i for i, kind in enumerate(chunk.kinds) if kind == _KINDS[scope]}
+        left = [chunk.groups[group] not in excluded for group in chunk.item_group]
         for at, kind, item, units in zip(
             chunk.at, chunk.kind, chunk.item, chunk.units, strict=True
         ):
-            if kind in counted:
+            if kind in counted and left[item]:
                 yield at, chunk.items[item], units
 
 

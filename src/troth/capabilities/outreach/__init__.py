@@ -26,6 +26,14 @@ from troth.capabilities.outreach.model import (
 )
 from troth.capabilities.outreach.rendering import Renderer, compose, open_values
 from troth.capabilities.outreach.returns import Taken, take_return
+from troth.capabilities.outreach.service import (
+    Letter,
+    LetterCourier,
+    Press,
+    book_letter,
+    letter_to,
+    post,
+)
 from troth.capabilities.outreach.views import decided, judge, preview, preview_many
 
 __all__ = [
@@ -38,6 +46,9 @@ __all__ = [
     "End",
     "Handed",
     "Judged",
+    "Letter",
+    "LetterCourier",
+    "Press",
     "Preview",
     "Rendered",
     "Renderer",
@@ -47,11 +58,14 @@ __all__ = [
     "Value",
     "Writer",
     "book",
+    "book_letter",
     "compose",
     "decided",
     "job_kind",
     "judge",
+    "letter_to",
     "open_values",
+    "post",
     "preview",
     "preview_many",
     "request_for",

@@ -12,6 +12,7 @@ from troth.capabilities.outreach import clicks, measuring
 from troth.capabilities.outreach.model import (
     BATCH,
     DONE,
+    EXCLUSIONS,
     JOB,
     SKELETONS,
     TOKEN_LIFE,
@@ -336,7 +337,7 @@ def _rows(
 ) -> dict[PersonId, list[Sealed]]:
     """Read the sealed rows of those permitted; behaviour only where a permit reaches it."""
     permits = [j.answer for j in judged if not isinstance(j.answer, Refusal)]
-    fields = [address_field(campaign.channel), "name.given", "interests"]
+    fields = [address_field(campaign.channel), "name.given", "interests", EXCLUSIONS]
     near = [p.person for p in permits if p.categories.keys() & WEEKS.keys()]
     far = [p.person for p in permits if not p.categories.keys() & WEEKS.keys()]
     return view.sealed(far, fields) | view.sealed(near, [*fields, "purchases/"])
@@ -422,5 +423,13 @@ def _token(campaign: Campaign, rendered: Rendered, now: Instant) -> bytes:
     person = rendered.judged.gathered.person.hex()
     expires = now + TOKEN_LIFE
     return msgspec.json.encode(
-        [person, campaign.purpose, campaign.channel, expires, campaign.name, rendered.ref]
+        [
+            person,
+            campaign.purpose,
+            campaign.channel,
+            expires,
+            campaign.name,
+            rendered.ref,
+            rendered.shown,
+        ]
     )

@@ -12,6 +12,7 @@ from troth.capabilities.outreach import measuring
 from troth.capabilities.outreach.booking import job_kind, uncollected
 from troth.capabilities.outreach.model import (
     BATCH,
+    FROM_ACTIVITY,
     LEASE,
     REJUDGE_AFTER,
     SKELETONS,
@@ -25,7 +26,7 @@ from troth.capabilities.outreach.steps import halted
 from troth.capabilities.outreach.views import judge
 from troth.engines import mail
 from troth.errors import Conflict
-from troth.kernel import events, gate
+from troth.kernel import cutting, events, gate
 from troth.kernel.desk import Desk
 from troth.kernel.reasons import told_reasons
 from troth.kernel.vault import Shredded
@@ -62,6 +63,7 @@ class _Leased:
     mark: Mark | None = None
     detail: str = ""
     noted: frozenset[str] = frozenset()
+    outdated: bool = False
 
 
 def _leased(job: Job, person: PersonId) -> _Leased:
@@ -105,6 +107,8 @@ class _Noting:
         self._log.reply(ref, code)
 
 
+OUTDATED = Refusal((Reason(ReasonCode.CATEGORY_NOT_AGREED, "person.wish"),))
+"""What a message was made from was deleted, or excluded, after it was written."""
 NOT_NOTED = Refusal((Reason(ReasonCode.CATEGORY_NOT_AGREED, "house.categories"),))
 GRACE = LEASE // 2
 """No message is begun later in a lease: relays are slow, and who takes over must not meet it."""
@@ -253,6 +257,8 @@ class Courier:
             rows = view.sealed(people, fields)
             now, size = view.now, view.log.size
             self._house_head = desk.head(view, desk.scribe.house)
+            for entry in self._leased.values():
+                entry.outdated = self._is_outdated(view, entry)
         for ref, entry in self._leased.items():
             found = judged.get(entry.person)
             entry.judged, entry.size, entry.mark = found, size, unheld
@@ -326,6 +332,7 @@ class Courier:
                 return True
             written = {entry.person: entry.written}
             found = judge(self._desk, view, self._campaign, [entry.person], self._actor, written)
+            entry.outdated = self._is_outdated(view, entry)
         if not found:
             entry.erased = True
             return False
@@ -351,8 +358,28 @@ class Courier:
         at = judged.request.at
         return at, min(at + REJUDGE_AFTER, judged.answer.until)
 
+    def _is_outdated(self, view: View, entry: _Leased) -> bool:
+        """Tell whether activity a message was made from was deleted since; a look-up each."""
+        uses = bool(entry.written & FROM_ACTIVITY)
+        last = cutting.outdated_since(view, entry.person) if uses else 0
+        if not last:
+            return False
+        try:
+            chain = self._desk.scribe.chain(view, entry.person)
+        except Shredded:
+            return True
+        booked = (
+            each.event.n
+            for each in chain
+            if isinstance(each.event.payload, events.MessageBooked)
+            and each.event.payload.ref == entry.job.key
+        )
+        return next(booked, 0) < last
+
     def _answer(self, entry: _Leased, found: Judged) -> gate.Permit | Refusal:
         """Return the decision, which is a no too where the message would note more than agreed."""
+        if entry.outdated and not isinstance(found.answer, Refusal):
+            return OUTDATED
         if not entry.noted or isinstance(found.answer, Refusal):
             return found.answer
         house, at = found.facts.house, found.request.at
@@ -405,7 +432,7 @@ class Courier:
             else:
                 setattr(totals, end, getattr(totals, end) + 1)
 
-    def _book_ends(self, ends: Sequence[tuple[_Leased, End, Outcome | None]]) -> None:
+    def _book_ends(self, ends: "Ends") -> None:
         desk = self._desk
         left = list(ends)
         heads = {e.person: e.judged.gathered for e, _, _ in left if e.judged}
@@ -430,9 +457,10 @@ class Courier:
                         campaign=self._campaign.name,
                         detail=entry.detail or None,
                     )
+                    told = [self._outcome(said)]
                     try:
                         prepared += desk.scribe.prepare(
-                            entry.person, known.head, [said], self._actor, view.now
+                            entry.person, known.head, told, self._actor, view.now
                         )
                     except Shredded:
                         entry.erased = True
@@ -444,6 +472,14 @@ class Courier:
                     if entry.person in heads and not entry.rec:
                         tx.drop_row(entry.person, self._outgoing, entry.number)
             left, heads = [e for e in left if e[0].person in moved], {}
+
+    def _outcome(self, said: events.MessageOutcome) -> events.MessageOutcome:
+        """Return the event of an end as it is recorded."""
+        return said
+
+
+Ends = Sequence[tuple[_Leased, End, Outcome | None]]
+"""What became of leased messages."""
 
 
 def _finish(tx: Transaction, ended: Sequence[tuple[Job, End]]) -> None:

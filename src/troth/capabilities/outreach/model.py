@@ -38,7 +38,11 @@ REJUDGE_AFTER = 5 * SECOND
 TOKENS = "preferences.token"
 TOKEN_LIFE = 400 * DAY
 JOB = "outreach.mail"
+EXCLUSIONS = "exclusions"
+"""Field of the groups whose goods the person wants used for nothing personal."""
 WEEKS = {"purchases.13w": 13, "purchases.52w": 52}
+FROM_ACTIVITY = frozenset({*WEEKS, "cohort.compare", "views.13w"})
+"""Categories that are opened from what somebody did."""
 FAVOURITES = 4
 DONE = "outreach.done"
 SKELETONS = "outreach.skeleton"
@@ -85,10 +89,16 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What personal lines are made of, besides the person: item names, and who shops alike."""
+    """What personal lines are made of, besides the person: item names, and who shops alike.
+
+    Attributes:
+        groups: Item → goods group, as far as known; what alike people buy is shown to somebody
+            who excluded a group only where the item's own is known.
+    """
 
     names: Mapping[str, str]
     alike: ranking.Alike
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,7 @@ class Rendered:
         measured: What of its reading may be noted, by an own yes; nothing for nearly everybody.
         targets: Where the campaign's counted links lead.
         mark: By what its reader is known again for that alone; "" where nothing is noted.
+        shown: The masked address, sealed for whoever holds the token.
     """
 
     judged: Judged
@@ -179,6 +190,7 @@ class Rendered:
     measured: "tuple[Measured, ...]" = ()
     mark: str = ""
     targets: Mapping[int, str] = field(default_factory=dict)
+    shown: str = ""
 
 
 class Writer(Protocol):

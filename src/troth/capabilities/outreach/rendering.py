@@ -3,11 +3,15 @@
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
+
+import msgspec
 
 from troth import crypto
 from troth.capabilities.outreach import clicks, footer, measuring
 from troth.capabilities.outreach.model import (
+    EXCLUSIONS,
     FAVOURITES,
     WEEKS,
     Campaign,
@@ -16,7 +20,7 @@ from troth.capabilities.outreach.model import (
     Shelf,
     Value,
 )
-from troth.engines import mail, ranking
+from troth.engines import contact, mail, ranking
 from troth.errors import Fault, InvalidInput
 from troth.kernel import gate
 from troth.kernel.desk import Desk
@@ -79,18 +83,50 @@ def compose(  # noqa: PLR0913 - a permit and what it opens
         values["interest_line"] = (
             f"You told us you like {footer.listed(told)}; we keep an eye out for you."
         )
-    history = _history(desk, view, permit, rows)
+    excluded = _excluded(opened, rows)
+    history = _history(desk, view, permit, rows, excluded)
+    if excluded:
+        shelf = replace(shelf, alike=_narrowed(shelf, excluded))
     for category, lines in history.items():
         values |= _FROM_HISTORY[category](view, lines, shelf)
     return values
 
 
-def _lines(chunks: Iterable[Chunk]) -> Iterator[tuple[int, str, int]]:
+def _excluded(opened: Mapping[str, str], rows: Sequence[Sealed]) -> frozenset[str] | None:
+    """Return the groups whose goods are used for nothing; None: there is a list, not opened."""
+    if not any(row.field == EXCLUSIONS for row in rows):
+        return frozenset()
+    try:
+        return frozenset(msgspec.json.decode(opened.get(EXCLUSIONS, ""), type=list[str]))
+    except msgspec.MsgspecError:
+        return None
+
+
+def _narrowed(shelf: Shelf, excluded: frozenset[str]) -> ranking.Alike:
+    """Leave out of what alike people buy every item that is of an excluded group, or may be."""
+    shown = {item for item, group in shelf.groups.items() if group not in excluded}
+    beside = {
+        item: [other for other in others if other in shown]
+        for item, others in shelf.alike.beside.items()
+    }
+    return ranking.Alike(shelf.alike.people, beside)
+
+
+def _lines(
+    chunks: Iterable[Chunk], excluded: frozenset[str] = frozenset()
+) -> Iterator[tuple[int, str, int]]:
     for chunk in chunks:
         bought = {i for i, kind in enumerate(chunk.kinds) if kind == "purchase"}
         items = map(chunk.items.__getitem__, chunk.item)
         lines = zip(chunk.at, items, chunk.units, strict=True)
-        if len(bought) == len(chunk.kinds):
+        if excluded.intersection(chunk.groups):
+            left = [chunk.groups[group] not in excluded for group in chunk.item_group]
+            yield from [
+                line
+                for line, kind, item in zip(lines, chunk.kind, chunk.item, strict=True)
+                if kind in bought and left[item]
+            ]
+        elif len(bought) == len(chunk.kinds):
             yield from lines
         else:
             yield from [
@@ -99,16 +135,23 @@ def _lines(chunks: Iterable[Chunk]) -> Iterator[tuple[int, str, int]]:
 
 
 def _history(
-    desk: Desk, view: View, permit: gate.Permit, rows: Sequence[Sealed]
+    desk: Desk,
+    view: View,
+    permit: gate.Permit,
+    rows: Sequence[Sealed],
+    excluded: frozenset[str] | None,
 ) -> dict[str, list[tuple[int, str, int]]]:
-    """Open what a person bought, each chunk once, cut to what each permitted category reaches."""
+    """Open what a person bought, each chunk once, cut to what each permitted category reaches.
+
+    Where they excluded groups and the list may not be opened, nothing they bought is.
+    """
     reached = [c for c in WEEKS if c in permit.categories]
-    if not reached:
+    if not reached or excluded is None:
         return {}
     behaviour = [r for r in rows if r.field.startswith("purchases/")]
     near = _since(behaviour, view.now, max(WEEKS[c] for c in reached))
     windows = desk.vault.open_windows(permit, near, reached, view.now)
-    lines = {category: list(_lines(chunks)) for category, chunks in windows.items()}
+    lines = {category: list(_lines(chunks, excluded)) for category, chunks in windows.items()}
     if "cohort.compare" in permit.categories and "purchases.52w" in lines:
         lines["cohort.compare"] = lines["purchases.52w"]
     return lines
@@ -277,7 +320,7 @@ class Renderer:
         stop = f"{sender.base_url}/stop/{token}"
         values |= {
             "stop_link": stop,
-            "settings_link": f"{sender.base_url}/",
+            "settings_link": f"{sender.base_url}/my/mail/{token}",
             "ask_link": f"{sender.base_url}/ask/{token}",
             "your_address": opened[address_field(self.campaign.channel)],
             "why": footer.why(judged),
@@ -431,4 +474,5 @@ class Renderer:
             tuple(measured),
             mark,
             self.targets,
+            self.desk.seal_beside_token(token, contact.masked(self.campaign.channel, address)),
         )

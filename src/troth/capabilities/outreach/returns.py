@@ -110,7 +110,7 @@ def _named(desk: Desk, view: View, told: mail.Returned) -> Iterator[_Sent]:
     for token in told.tokens[:NAMES_READ]:
         row = view.row(TOKENS, desk.token_key(token))
         psid, _, _, _, *more = msgspec.json.decode(row) if row else ("", "", "", 0)
-        if len(more) == 2:  # noqa: PLR2004 - a row of before names neither campaign nor message
+        if len(more) >= 2:  # noqa: PLR2004 - a row of before names neither campaign nor message
             yield _Sent(PersonId(bytes.fromhex(psid)), more[1], more[0])
 
 

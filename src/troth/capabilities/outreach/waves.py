@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import msgspec
 
@@ -19,7 +20,7 @@ from troth.capabilities.outreach.plans import Life, Plan, Stage
 from troth.capabilities.outreach.steps import read_life
 from troth.capabilities.outreach.views import members_root
 from troth.errors import Conflict
-from troth.kernel import events
+from troth.kernel import events, wishes
 from troth.kernel.calendars import next_open
 from troth.kernel.desk import Desk
 from troth.kernel.predicates import zones_of
@@ -211,16 +212,23 @@ def opening(judged: Judged) -> Instant:
     """Return when every quiet time that refused a person is over; 0 none within a month."""
     if not isinstance(judged.answer, Refusal):
         return Instant(0)
-    ruleset, at = judged.facts.house.ruleset, judged.request.at
-    zones = zones_of(judged.gathered.record, judged.facts)
-    windows = [ruleset.window(ruleset.rule(r.rule, at)) for r in judged.answer.reasons]
-    opens = at
-    for _ in windows:  # each later opening is asked of all the others again
-        for window in windows:
-            opens = next_open(window, zones, opens)
+    at = opens = judged.request.at
+    times = [_quiet_time(judged, reason.rule) for reason in judged.answer.reasons]
+    for _ in times:  # each later opening is asked of all the others again
+        for over in times:
+            opens = over(opens)
             if not opens:
                 return opens
     return opens if opens > at else Instant(0)
+
+
+def _quiet_time(judged: Judged, rule: str) -> Callable[[Instant], Instant]:
+    """Return what tells when a quiet time is over: one of the law, or the person's own."""
+    ruleset, record = judged.facts.house.ruleset, judged.gathered.record
+    zones = zones_of(record, judged.facts)
+    if rule == wishes.QUIET_RULE and record.wishes and record.wishes.quiet:
+        return partial(wishes.quiet_over, record.wishes.quiet, zones)
+    return partial(next_open, ruleset.window(ruleset.rule(rule, judged.request.at)), zones)
 
 
 def _settle(

@@ -7,7 +7,7 @@ from troth import crypto
 from troth.capabilities.people.customers import BOOK_PEOPLE
 from troth.capabilities.people.finding import PROGRESS, Progress, done_before
 from troth.engines.intake import Batch, EventColumns, ImportReport
-from troth.kernel import events, vault
+from troth.kernel import cutting, events, vault
 from troth.kernel.calendars import quarter
 from troth.kernel.desk import SYSTEM, Desk
 from troth.ports import View
@@ -65,7 +65,7 @@ def import_events(  # noqa: PLR0913 - a file and how to read it
     batches: Iterable[Batch[EventColumns]],
     digest: bytes,
     sensitive: frozenset[str] = frozenset(),
-    brand: str = "",
+    brand: str | None = "",
     progress: Progress = lambda _done: None,
 ) -> ImportReport:
     """Take in behaviour: sealed into chunks, one event per person and flush; resumable.
@@ -78,7 +78,7 @@ def import_events(  # noqa: PLR0913 - a file and how to read it
         batches: From `Source.batches(done_before(...))`.
         digest: SHA-256 of the file.
         sensitive: Items kept apart under their own scope, which no marketing purpose opens.
-        brand: The brand that sold.
+        brand: The brand that sold; None where it was somebody else: no dealing with us follows.
         progress: Told after each batch read.
     """
     report = ImportReport()
@@ -162,7 +162,7 @@ class _Batch:
     """The file a flush belongs to."""
 
     digest: bytes
-    brand: str
+    brand: str | None
     sensitive: frozenset[str]
 
 
@@ -195,7 +195,7 @@ def _flush_part(
             now = view.now
             found = view.gather(list(left), None)
             heads = {g.person: g for g in found if not g.record.erasing}
-            left = {p: s for p, s in left.items() if p in heads}
+            left = _taken(desk, view, {p: s for p, s in left.items() if p in heads}, now)
             written = _seal_parts(desk, view, left, now)
             left = {p: s for p, s in left.items() if p in written}
         prepared: list[Prepared] = []
@@ -215,10 +215,6 @@ def _seal_parts(
     desk: Desk, view: View, waiting: Mapping[PersonId, Scopes], now: Instant
 ) -> dict[PersonId, list[Sealed]]:
     keys = desk.vault.keys
-    keys.load(list(waiting), now)
-    waiting = {
-        p: [s for s in scopes if not keys.destroyed(p, now, s[0])] for p, scopes in waiting.items()
-    }
     wanted = {(p, scope): None for p, scopes in waiting.items() for scope, _ in scopes}
     keys.make([(p, scope, 1) for p, scope in wanted if not keys.has(p, now, scope)])
     fields = sorted({scope for _, scope in wanted})
@@ -226,12 +222,40 @@ def _seal_parts(
     keys.load(list(waiting), now)
     out: dict[PersonId, list[Sealed]] = {}
     for person, scopes in waiting.items():
-        places = {(row.field, row.row): row for row in held.get(person, ())}
+        mine = [r for r in held.get(person, ()) if not desk.vault.is_gone(person, r, now)]
+        places = {(row.field, row.row): row for row in mine}
         for scope, pending in scopes:
-            mine = [row for (name, _), row in places.items() if name == scope]
-            for row in _chunks(desk, person, scope, pending, mine, now):
+            there = [row for (name, _), row in places.items() if name == scope]
+            for row in _chunks(desk, person, scope, pending, there, now):
                 places[row.field, row.row] = row
                 out.setdefault(person, []).append(row)
+    return out
+
+
+def _taken(
+    desk: Desk, view: View, waiting: Mapping[PersonId, Scopes], now: Instant
+) -> dict[PersonId, Scopes]:
+    """Leave out quarters whose key was destroyed, and what lies in times a person emptied."""
+    keys = desk.vault.keys
+    keys.load(list(waiting), now)
+    waiting = {
+        p: [s for s in scopes if not keys.destroyed(p, now, s[0])] for p, scopes in waiting.items()
+    }
+    closed = cutting.closed(view, list(waiting))
+    if not closed:
+        return waiting
+    out: dict[PersonId, Scopes] = {}
+    for person, scopes in waiting.items():
+        out[person] = []
+        for scope, pending in scopes:
+            shut = [c for c in closed.get(person, ()) if c[0] == scope.partition("/")[0]]
+            left = [
+                i
+                for i, at in enumerate(pending.at)
+                if not any(since <= at < until for _, since, until in shut)
+            ]
+            if left:
+                out[person].append((scope, pending.chosen(left)))
     return out
 
 
@@ -333,7 +357,7 @@ def _behaviour_events(scopes: Scopes, rows: list[Sealed], batch: _Batch) -> list
         ),
         default=0,
     )
-    if bought:
+    if bought and batch.brand is not None:
         when = zulu(Instant(bought))
         brand = batch.brand or None
         said.append(events.RelationRecorded("sale", when, source, brand=brand, goods="household"))

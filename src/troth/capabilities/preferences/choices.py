@@ -1,8 +1,11 @@
 """Record one act of one person; it binds the next decision."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress as suppress_fault
+from dataclasses import dataclass, replace
 
 from troth.capabilities.preferences.model import LIFTED_BY_CONSENT, MAY_RECORD, TRIES, Choice
+from troth.capabilities.preferences.records import note_record, recorded
 from troth.capabilities.preferences.suppressions import suppress_point
 from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
 from troth.kernel import consent, events, restrictions
@@ -20,7 +23,9 @@ from troth.terms import (
     Gathered,
     Instant,
     PersonId,
+    PersonRecord,
     Prepared,
+    Purpose,
     Suppressed,
     zulu,
 )
@@ -37,46 +42,75 @@ def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) ->
             names a channel the purpose does not have. Nothing was recorded.
         Shredded: The person was erased.
     """
+    return record_choices(desk, person, [choice], actor)
+
+
+def record_choices(
+    desk: Desk,
+    person: PersonId,
+    choices: Sequence[Choice],
+    actor: Actor,
+    before: Sequence[events.Payload] = (),
+) -> list[Prepared]:
+    """Record acts of one moment together, all or none, after what led to them; as `record_choice`.
+
+    Args:
+        desk: The workspace.
+        person: Who acts.
+        choices: The acts, in order.
+        actor: Who writes them down.
+        before: What is recorded with them first, such as that a notice was shown.
+    """
     if actor.role not in MAY_RECORD:
         raise InvalidInput(
             "this role may not record what a person chose", "ask the privacy officer"
         )
     for _ in range(TRIES):
         with suppress_fault(Conflict):  # something was published meanwhile: look again
-            prepared = _record_once(desk, person, choice, actor)
+            prepared = _record_once(desk, person, choices, actor, before)
             if prepared is not None:
-                if choice.status is ConsentStatus.OBJECTED:
-                    _bind_address(desk, person, choice.purpose, actor)
+                for choice in choices:
+                    if choice.status is ConsentStatus.OBJECTED:
+                        _bind_address(desk, person, choice.purpose, actor)
                 return prepared
     raise Unavailable("others keep writing to this record", "repeat in a moment", 1)
 
 
 def _record_once(
-    desk: Desk, person: PersonId, choice: Choice, actor: Actor
+    desk: Desk,
+    person: PersonId,
+    choices: Sequence[Choice],
+    actor: Actor,
+    before: Sequence[events.Payload],
 ) -> list[Prepared] | None:
     """Look, decide, book, journal; None when the person's head moved meanwhile."""
     with desk.store.look() as view:
-        found = view.gather([person], Channel.EMAIL)
+        found = view.gather([person], None)
         if not found:
             raise NotFound("nothing is held under this id")
         house = desk.house(view)
-        payload = _payload(choice, house, view)
-        _refuse_level(choice, found[0].record.level)
-        contact = found[0].contact
-        lifted = _lifted(choice, house, found[0], view.now) if contact else []
-        ended = [
-            events.SuppressionLifted(b.reason, b.scope, "consent", b.value or None) for b in lifted
-        ]
-        prepared = desk.scribe.prepare(person, found[0].head, [payload, *ended], actor, view.now)
+        acts = []
+        for choice in choices:
+            acts.append(recorded(desk, view, _payload(choice, house, view)))
+            _refuse_level(choice, found[0].record.level)
+        freed = _freed(choices, house, view, found[0])
+        told = [*before, *acts, *(said for each in freed for said in each.told())]
+        prepared = desk.scribe.prepare(person, found[0].head, told, actor, view.now)
     with desk.store.book(house.version) as tx:
         if tx.append(prepared):
             return None
-        if contact is not None:
-            for block in lifted:
-                tx.drop_block(Suppressed(contact.sup, block))
-        seq = tx.size - len(prepared)
-    line = restrictions.line(person, payload, seq)
-    desk.journal.note_all([line] if line else [])
+        for place, act in enumerate(acts, len(before)):
+            note_record(tx, person, prepared[place].n, act)
+        for each in freed:
+            tx.drop_block(Suppressed(each.sup, each.lifted))
+            for block in each.instead:
+                tx.put_block(Suppressed(each.sup, block))
+        first = tx.size - len(prepared)
+    lines = [restrictions.line(person, each.payload, first + i) for i, each in enumerate(prepared)]
+    kept = [
+        restrictions.suppressed(each.sup, block, first) for each in freed for block in each.instead
+    ]
+    desk.journal.note_all([*filter(None, lines), *kept])
     return prepared
 
 
@@ -97,33 +131,92 @@ def _bind_address(desk: Desk, person: PersonId, purpose: str, actor: Actor) -> N
             suppress_point(desk, channel, contact.bi, contact.sup, block, "objection", actor)
 
 
-def _lifted(choice: Choice, house: House, found: Gathered, now: Instant) -> list[Block]:
+@dataclass(frozen=True, slots=True)
+class _Freed:
+    """A suppression of an address that a grant lifts.
+
+    Attributes:
+        instead: What stays of one that covered more than the grant is about.
+    """
+
+    sup: bytes
+    lifted: Block
+    instead: tuple[Block, ...]
+
+    def told(self) -> Iterator[events.Payload]:
+        """Yield the events that say so."""
+        gone = self.lifted
+        yield events.SuppressionLifted(gone.reason, gone.scope, "consent", gone.value or None)
+        for block in self.instead:
+            yield events.SuppressionAdded(
+                block.reason, block.scope, "consent", block.value,
+                occurred_at=zulu(block.since) if block.since else None,
+            )  # fmt: skip
+
+
+def _freed(choices: Sequence[Choice], house: House, view: View, found: Gathered) -> list[_Freed]:
     """Only the person's own proven grant lifts an unsubscribe or objection, on its purpose alone.
 
-    A grant from before the suppression or an own no, one still to be confirmed, or one of somebody
-    who may not give it lifts nothing.
+    One on a purpose above is lifted too, and stays on everything else below that one. A grant from
+    before the suppression or an own no, one still to be confirmed, or one of somebody who may not
+    give it lifts nothing.
     """
-    if choice.status not in GRANTING or choice.given_by != "self":
-        return []
-    given = now if choice.occurred_at is None else min(choice.occurred_at, now)
-    act = Act(choice.status, given, now, found.head.n + 1)
+    out, every = dict[tuple[bytes, Block], _Freed](), house.purposes
+    for channel in Channel:
+        where = view.gather([found.person], channel)[0]
+        opened = [c for c in choices if _opens(c, channel, house, view.now, found)]
+        if where.contact is None or not opened:
+            continue
+        above = {name for c in opened for name in lineage(every[c.purpose], every)}
+        for block in where.blocks:
+            own = block.reason in LIFTED_BY_CONSENT and block.scope == "purpose"
+            given = [c for c in opened if block.value in lineage(every[c.purpose], every)]
+            if own and any(_given(c, view.now) >= block.since for c in given):
+                stays = tuple(
+                    replace(block, value=p.name)
+                    for p in every.values()
+                    if p.name not in above and block.value in lineage(p, every)
+                )
+                sup = where.contact.sup
+                out.setdefault((sup, block), _Freed(sup, block, stays))
+    return list(out.values())
+
+
+def _given(choice: Choice, now: Instant) -> Instant:
+    return now if choice.occurred_at is None else min(choice.occurred_at, now)
+
+
+def _opens(choice: Choice, channel: Channel, house: House, now: Instant, found: Gathered) -> bool:
+    """Tell whether a choice would stand as a yes on a channel once it is recorded."""
+    granting = choice.status in GRANTING and channel in choice.channels
+    if not granting or not _own(choice, found.record):
+        return False
+    act = Act(
+        choice.status, _given(choice, now), now, found.head.n + 1, by=choice.given_by,
+        confirmed=choice.confirmed_at is not None,
+    )  # fmt: skip
     after = consent.apply_consent(
         found.record, kind=choice.status, purpose=choice.purpose, channels=choice.channels, act=act
     )
-    purpose, every = house.purposes[choice.purpose], house.purposes
-    if not any(
-        consent.resolve(after, purpose, channel, now, every).status in GRANTING
-        for channel in choice.channels
-    ):
-        return []
-    return [
-        b
-        for b in found.blocks
-        if b.reason in LIFTED_BY_CONSENT
-        and b.scope == "purpose"
-        and b.value == choice.purpose
-        and b.since <= given
-    ]
+    purpose = house.purposes[choice.purpose]
+    return consent.resolve(after, purpose, channel, now, house.purposes).status in GRANTING
+
+
+_VOICES = {"minor": "competent_person", "juristic": "contact"}
+
+
+def _own(choice: Choice, record: PersonRecord) -> bool:
+    """Tell whether the act is the person's own word, or of who speaks for them by law."""
+    voices = {_VOICES.get(record.subject), _VOICES.get(record.age)}
+    return choice.given_by == "self" or choice.given_by in voices
+
+
+def lineage(purpose: Purpose, purposes: Mapping[str, Purpose]) -> tuple[str, ...]:
+    """Return the names of a purpose and of all above it; a circle ends."""
+    names = [purpose.name]
+    while (above := purposes[names[-1]].parent) in purposes and above not in names:
+        names.append(above)
+    return tuple(names)
 
 
 def _payload(choice: Choice, house: House, view: View) -> events.ConsentAct:
@@ -151,6 +244,8 @@ def _payload(choice: Choice, house: House, view: View) -> events.ConsentAct:
         level=choice.level,
         given_by=choice.given_by,
         source=choice.source or None,
+        language=choice.language or None,
+        confirmed_at=None if choice.confirmed_at is None else zulu(choice.confirmed_at),
     )
 
 

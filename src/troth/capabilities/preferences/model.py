@@ -38,6 +38,8 @@ class Choice:
         level: For `personalise`: the level chosen, 0 to 5.
         occurred_at: When it happened, if not now.
         source: What it came by, such as `campaign:NAME`.
+        language: In which language the notice was shown; "" its own.
+        confirmed_at: When the address was confirmed, for a purpose that wants it.
     """
 
     status: ConsentStatus
@@ -51,3 +53,5 @@ class Choice:
     given_by: str = "self"
     occurred_at: Instant | None = None
     source: str = ""
+    language: str = ""
+    confirmed_at: Instant | None = None

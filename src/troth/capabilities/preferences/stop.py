@@ -31,6 +31,7 @@ class Stop:
     Attributes:
         campaign: Whose message it came with, "" where that is not known.
         ref: That message's own reference, "" where that is not known.
+        shown: The address it went to as a page may show it, sealed under the token; "" unknown.
     """
 
     person: PersonId
@@ -38,6 +39,7 @@ class Stop:
     channel: str
     campaign: str = ""
     ref: str = ""
+    shown: str = ""
 
 
 def read_token(desk: Desk, token: str) -> Stop:
@@ -57,6 +59,11 @@ def read_token(desk: Desk, token: str) -> Stop:
         if expires <= view.now:
             raise unknown
     return Stop(PersonId(bytes.fromhex(psid)), purpose, channel, *more)
+
+
+def shown_address(desk: Desk, token: str, stop: Stop) -> str:
+    """Return the masked address a token's message went to; "" of one sent before it was kept."""
+    return desk.open_beside_token(token, stop.shown) if stop.shown else ""
 
 
 def _stopped(desk: Desk, stop: Stop, record: PersonRecord) -> bool:

@@ -1,6 +1,21 @@
 """Trust: what was done, told whole to whoever asks, and counted for those who answer for it."""
 
 from troth.capabilities.trust.answer import Dossier, Entry, dossier
+from troth.capabilities.trust.facts import Facts, Words, read_facts
+from troth.capabilities.trust.papers import (
+    Gap,
+    Line,
+    Paper,
+    Part,
+    Source,
+    as_csv,
+    as_data,
+    as_json,
+    as_pdf,
+)
+from troth.capabilities.trust.papers import from_data as read_paper
+from troth.capabilities.trust.printed import print_form
+from troth.capabilities.trust.register import make as make_paper
 from troth.capabilities.trust.report import (
     CampaignMonth,
     Deed,
@@ -18,13 +33,28 @@ __all__ = [
     "Deed",
     "Dossier",
     "Entry",
+    "Facts",
+    "Gap",
+    "Line",
     "Month",
     "NearMiss",
+    "Paper",
+    "Part",
+    "Source",
+    "Words",
+    "as_csv",
+    "as_data",
+    "as_json",
+    "as_pdf",
     "catch_up",
     "counted",
     "dossier",
+    "make_paper",
     "month",
     "month_of",
     "named",
+    "print_form",
+    "read_facts",
+    "read_paper",
     "uncounted",
 ]
