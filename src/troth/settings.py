@@ -26,6 +26,8 @@ class Settings:
         site: The `[site]` table as written: the shop's own origins; see `app.site`.
         channels: The `[channels.CHANNEL]` tables as written: who delivers; see `app.channels`.
         connections: The `[connections.NAME]` tables as written; see `app.connections`.
+        storage: The `[storage]` table as written: where the record lies, and for how long its
+            backups are kept; see `app.documents`.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class Settings:
     site: Mapping[str, Any] = field(default_factory=dict)
     channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     connections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    storage: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def record(self) -> Path:
@@ -117,6 +120,7 @@ def _settings(folder: Path, values: Mapping[str, Any]) -> Settings:
         site=_table(values, "site", needed=False),
         channels=_tables(values, "channels"),
         connections=_tables(values, "connections"),
+        storage=_storage(values),
     )
 
 
@@ -184,6 +188,16 @@ def _staff(values: Mapping[str, Any]) -> dict[str, list[str]]:
         if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
             raise _wrong("roles", f'{role} is no list of ids: write ["name@brand.example"]')
     return {role: list(ids) for role, ids in roles.items()}
+
+
+def _storage(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    held = _table(values, "storage", needed=False)
+    for key in ("country", "system", "transfer"):
+        _text(held, "storage", key, "")
+    days = held.get("backup_days", 0)
+    if type(days) is not int or days < 0:
+        raise _wrong("storage", "backup_days is no whole number: write 30, say")
+    return held
 
 
 def _console(values: Mapping[str, Any]) -> str:

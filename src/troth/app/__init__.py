@@ -20,6 +20,33 @@ from troth.app.campaigns import start as start_campaign
 from troth.app.campaigns import submit as submit_campaign
 from troth.app.channels import Target, deliver_channel, prove_list
 from troth.app.connections import deliver_webhooks
+from troth.app.documents import (
+    MANUAL,
+    PAPERS,
+    Stored,
+    category_title,
+    document,
+    manual_paper,
+    manuals,
+    publish_manual,
+    render,
+    storage_of,
+    unpublished,
+)
+from troth.app.documents import Listed as ListedDocument
+from troth.app.documents import documents as list_documents
+from troth.app.entry import Doorman, entry_round
+from troth.app.forms import (
+    FORMS,
+    MAY_ENTER,
+    form_gaps,
+    form_paper,
+    substance,
+)
+from troth.app.forms import Entered as EnteredForm
+from troth.app.forms import Opened as OpenedByForm
+from troth.app.forms import enter as enter_form
+from troth.app.forms import form as company_form
 from troth.app.housekeeping import MAY_RUN as MAY_RUN_RETENTION
 from troth.app.housekeeping import (
     Housekeeping,
@@ -30,6 +57,8 @@ from troth.app.housekeeping import (
 )
 from troth.app.housekeeping import state as house_state
 from troth.app.imports import Extras, drafts, import_file, open_file
+from troth.app.keeping import Kept, Run, keeping_receipt, kept
+from troth.app.letters import deliver_letters, write_letter
 from troth.app.links import check_links
 from troth.app.listcheck import (
     Checked,
@@ -83,6 +112,7 @@ from troth.app.sending import (
     real_seconds,
     renderer,
     signers,
+    walking_clock,
 )
 from troth.app.staff import exposure, office
 from troth.app.starters import Starter, begin, starters, write_new
@@ -102,61 +132,85 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOLLOWERS",
+    "FORMS",
+    "MANUAL",
+    "MAY_ENTER",
     "MAY_RUN_RETENTION",
+    "PAPERS",
     "PROJECTIONS",
     "STOPPED",
     "Asked",
     "Checked",
+    "Doorman",
     "Edition",
+    "EnteredForm",
     "Extras",
     "Face",
     "Foreseen",
     "Housekeeping",
+    "Kept",
     "ListTold",
     "Listed",
+    "ListedDocument",
     "Look",
     "Masked",
     "MessageDraft",
     "OpenFile",
+    "OpenedByForm",
     "Results",
+    "Run",
     "SegmentAnswer",
     "Sending",
     "Starter",
     "State",
+    "Stored",
     "Target",
     "Workspace",
     "audience_of",
     "begin",
     "campaign_of",
+    "category_title",
     "check_fairness",
     "check_links",
     "check_list",
     "check_published",
     "check_template",
+    "company_form",
     "count_audience",
     "count_results",
     "decided",
     "deliver",
     "deliver_channel",
+    "deliver_letters",
     "deliver_webhooks",
     "demo_inbox",
+    "document",
     "draft_campaign",
     "drafts",
+    "enter_form",
+    "entry_round",
     "erase_leaving",
     "erasure",
     "exposure",
     "faces",
+    "form_gaps",
+    "form_paper",
     "hold_list",
     "house_of",
     "house_state",
     "import_file",
     "init",
     "journal",
+    "keeping_receipt",
+    "kept",
+    "list_documents",
     "list_fields",
     "listener",
     "local_inbox",
     "look_at_list",
     "looks_left",
+    "manual_paper",
+    "manuals",
     "masked",
     "narrow",
     "note_band",
@@ -169,6 +223,7 @@ __all__ = [
     "prove_list",
     "proxies",
     "publish_audience",
+    "publish_manual",
     "publish_template",
     "published_drafts",
     "read_audience",
@@ -179,6 +234,7 @@ __all__ = [
     "real_seconds",
     "rebuild_reach",
     "recount",
+    "render",
     "renderer",
     "restore_audience",
     "results_of",
@@ -195,14 +251,19 @@ __all__ = [
     "signers",
     "start_campaign",
     "starters",
+    "storage_of",
     "submit_campaign",
+    "substance",
     "take_files",
     "take_mail",
     "template_names",
     "template_of",
     "template_versions",
     "tick",
+    "unpublished",
+    "walking_clock",
     "write_group",
     "write_groups",
+    "write_letter",
     "write_new",
 ]

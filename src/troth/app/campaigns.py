@@ -16,6 +16,7 @@ import msgspec
 from troth.app.audiences import narrow_to, read_audience, rebuild_reach
 from troth.app.channels import Target, deliver_channel
 from troth.app.connections import deliver_webhooks
+from troth.app.entry import entry_round
 from troth.app.segments import segment_limits
 from troth.app.sending import deliver, real_micros, real_seconds, renderer
 from troth.app.workspace import Workspace
@@ -437,6 +438,11 @@ def tick(sending: Sending) -> Iterator[tuple[str, Fault | None]]:
                 yield name, None
         except Fault as fault:
             yield name, fault
+    try:
+        if entry_round(opened, sending.relay):
+            yield "letters", None
+    except Fault as fault:
+        yield "letters", fault
     try:
         if deliver_webhooks(opened):
             yield "webhooks", None

@@ -54,11 +54,17 @@ def deliver_channel(
     """
     if campaign.channel is Channel.EMAIL:
         raise InvalidInput("mail goes by its relay", "use: troth campaign send")
-    transport = _transport(opened, campaign.channel, target)
+    transport = transport_of(opened, campaign.channel, target)
     return hand_over(opened, campaign, actor, transport)
 
 
-def _transport(opened: Workspace, channel: Channel, target: Target | None) -> MailTransport:
+def transport_of(opened: Workspace, channel: Channel, target: Target | None) -> MailTransport:
+    """Return the way of a channel: a file, or the provider `troth.toml` names.
+
+    Raises:
+        InvalidInput: The provider's address or secret does not read.
+        Unavailable: No provider is named.
+    """
     if target is not None:
         return FileTransport(target.file)
     said = opened.settings.channels.get(channel, {})

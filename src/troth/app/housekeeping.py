@@ -9,10 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from troth.app import requests
 from troth.app.workspace import Workspace
 from troth.capabilities import custody
 from troth.capabilities.custody import Planned
 from troth.capabilities.outreach.views import members_root
+from troth.capabilities.people import entry
 from troth.errors import Conflict, Unavailable
 from troth.kernel import events, following, proof
 from troth.kernel.calendars import local_date, months_back
@@ -98,8 +100,11 @@ class Housekeeping:
             return []
         self._next = now + MINUTE
         standings = self.opened.follow()
+        requests.tend(self.opened)
         with suppress(Conflict, Unavailable):
             self._retain()
+        with suppress(Conflict, Unavailable):
+            entry.sweep(self.opened.desk)
         with suppress(Conflict, Unavailable):
             if unsigned(self.opened):
                 self.opened.sign()
@@ -165,6 +170,7 @@ class State:
         waiting: Jobs that are not at their end, by kind.
         bytes: Disk use by folder.
         free: Bytes free on the disk.
+        overdue: Requests of people that are overdue, and erasures begun and not finished.
     """
 
     at: Instant
@@ -177,9 +183,12 @@ class State:
     registries: Sequence[RegistryState]
     bytes: dict[str, int]
     free: int
+    overdue: int = 0
 
     def reds(self, now: Instant) -> list[str]:
-        """Name what is red: `clock`, `ledger`, `disk`, `registry:NAME`, `follower:NAME`.
+        """Name what is red.
+
+        One of `clock`, `ledger`, `disk`, `requests`, `registry:NAME`, `follower:NAME`.
 
         Args:
             now: The machine's clock, which a demo's standing moment does not move.
@@ -189,6 +198,7 @@ class State:
             out.append("ledger")
         out += [f"follower:{each.name}" for each in self.followers if each.red]
         out += [f"registry:{each.name}" for each in self.registries if each.ours and each.stale]
+        out += ["requests"] if self.overdue else []
         return [*out, "disk"] if self.free < FREE_MIN else out
 
 
@@ -208,6 +218,7 @@ def state(opened: Workspace) -> State:
             registries=_registries(house, view.now),
             bytes={p.name: _size(p) for p in (s.record.parent, s.keys, s.witness)},
             free=shutil.disk_usage(s.folder).free,
+            overdue=requests.overdue(view),
         )
 
 

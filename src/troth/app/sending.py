@@ -5,14 +5,14 @@ from functools import partial
 from pathlib import Path
 
 from troth import crypto
-from troth.adapters.system import SystemClock
+from troth.adapters.system import SystemClock, WalkingClock
 from troth.app.workspace import Workspace
 from troth.capabilities import outreach
 from troth.capabilities.outreach import clicks
 from troth.capabilities.outreach.texts import TextRenderer
 from troth.engines import mail
-from troth.ports import LocalInbox, MailTransport
-from troth.terms import SECOND, Actor, Channel
+from troth.ports import Clock, LocalInbox, MailTransport
+from troth.terms import SECOND, Actor, Channel, Instant
 
 
 def signers(opened: Workspace) -> tuple[mail.Signer, ...]:
@@ -53,12 +53,13 @@ def deliver(
     return hand_over(opened, campaign, actor, transport, progress)
 
 
-def hand_over(
+def hand_over(  # noqa: PLR0913 - what, by whom, which way
     opened: Workspace,
     campaign: outreach.Campaign,
     actor: Actor,
     transport: MailTransport,
     progress: Callable[[int], None] = lambda _done: None,
+    kind: type[outreach.Courier] = outreach.Courier,
 ) -> outreach.Handed:
     """Hand booked messages over by a transport; see `deliver`. Every channel goes this one way.
 
@@ -71,7 +72,7 @@ def hand_over(
     read = HandoverJournal.read
     with HandoverJournal.free(folder) as log:
         everyone = partial(HandoverJournal.all, folder)
-        courier = outreach.Courier(opened.desk, campaign, transport, log, actor, everyone)
+        courier = kind(opened.desk, campaign, transport, log, actor, everyone)
         courier.recover(read(log.path), totals, HandoverJournal.taken(log.path))
         courier.run(totals, progress)
         for dead in HandoverJournal.left(folder):  # a worker beside this one was killed
@@ -108,6 +109,11 @@ def renderer(
         return TextRenderer(opened.desk, campaign, shelf)
     counting = clicks.counting(campaign.sender, campaign.name)
     return outreach.Renderer(opened.desk, campaign, shelf, signers(opened), counting)
+
+
+def walking_clock(at: Instant, since: int, until: Instant) -> Clock:
+    """Return a served demo's clock; see `adapters.system.WalkingClock`."""
+    return WalkingClock(at, since, until)
 
 
 def real_micros() -> int:

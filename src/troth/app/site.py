@@ -81,7 +81,7 @@ def answer(
     with desk.store.look() as view:
         before = onsite.first_answer(desk, view, key, digest)
         if before is None or told.given:
-            nonce = _nonce(opened, right, told.token, view.now, again=before is not None)
+            nonce = nonce_of(opened, right, told.token, view.now, again=before is not None)
         else:
             nonce = ""
         if before is not None:
@@ -91,16 +91,21 @@ def answer(
         onsite.require_notice(view, told.purpose, told.notice)
     onsite.claim(desk, key, nonce, digest, known)
     if not told.given:
-        made = _ended(opened, told, right)
+        made = ended(opened, told, right)
     else:
-        made = _closed(opened, told, right) if signal else _given(opened, told, right, nonce)
+        made = closed(opened, told, right) if signal else given(opened, told, right, nonce)
     onsite.keep_answer(desk, key, digest, made.body, known)
     return made
 
 
-def _nonce(
+def nonce_of(
     opened: Workspace, right: onsite.Right, token: str, now: Instant, *, again: bool
 ) -> str:
+    """Return a token's nonce; "" for one that is worthless, where the write was answered before.
+
+    Raises:
+        InvalidInput: The token is worthless, and this is a new write.
+    """
     try:
         return onsite.require(opened.desk, right, token, rules(), now)
     except InvalidInput:
@@ -109,7 +114,7 @@ def _nonce(
         raise
 
 
-def _closed(opened: Workspace, told: onsite.Answer, right: onsite.Right) -> Outcome:
+def closed(opened: Workspace, told: onsite.Answer, right: onsite.Right) -> Outcome:
     """A yes under the opt-out signal is not taken; the signal is, if it is known whose."""
     found = visitor(opened, right.device)
     if found:
@@ -117,7 +122,8 @@ def _closed(opened: Workspace, told: onsite.Answer, right: onsite.Right) -> Outc
     return Outcome({"state": "off", "why": "gpc", "purpose": told.purpose})
 
 
-def _given(opened: Workspace, told: onsite.Answer, right: onsite.Right, nonce: str) -> Outcome:
+def given(opened: Workspace, told: onsite.Answer, right: onsite.Right, nonce: str) -> Outcome:
+    """Record a yes; one to the site itself makes an unknown browser a visitor."""
     desk, asked = opened.desk, rules().consents[told.purpose]
     found = visitor(opened, right.device)
     if found is None and not asked.begins:
@@ -159,7 +165,7 @@ def _opened_by(opened: Workspace, person: PersonId, asked: onsite.Asked) -> tupl
     return tuple(sorted({*held, *asked.opens}))
 
 
-def _ended(opened: Workspace, told: onsite.Answer, right: onsite.Right) -> Outcome:
+def ended(opened: Workspace, told: onsite.Answer, right: onsite.Right) -> Outcome:
     """Record a no; one to the site itself ends the visit, and deletes if that is wished."""
     desk, asked = opened.desk, rules().consents[told.purpose]
     found = visitor(opened, right.device)

@@ -135,7 +135,7 @@ def _words(house: Mapping[str, Any], purpose: Purpose, wanted: Purpose) -> dict[
     for key in ("brand", "party", "postal", "contact", "host"):
         if not said[key]:
             raise InvalidInput(f"troth.toml does not say {_WHERE[key]}", "write it there first")
-    return said | _colours(brand.get("colours", {}))
+    return said | brand_colours(brand.get("colours", {}))
 
 
 _WHERE = {
@@ -144,7 +144,12 @@ _WHERE = {
 }  # fmt: skip
 
 
-def _colours(named: Mapping[str, str]) -> dict[str, str]:
+def brand_colours(named: Mapping[str, str]) -> dict[str, str]:
+    """Return a brand's colours, the quiet ones where it names none.
+
+    Raises:
+        InvalidInput: One is unknown, or text in one could not be read on another.
+    """
     unknown = named.keys() - PALETTE.keys()
     if unknown:
         raise InvalidInput(f"troth.toml: no colour is called {min(unknown)}",

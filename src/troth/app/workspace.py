@@ -153,12 +153,13 @@ def init(folder: Path) -> None:
     store.close()
 
 
-def open(folder: Path | str, at: Instant | None = None) -> Workspace:
+def open(folder: Path | str, at: Instant | None = None, clock: Clock | None = None) -> Workspace:
     """Open a workspace; refuses one that is damaged, rolled back or written by a newer Troth.
 
     Args:
         folder: The workspace folder.
         at: Stand still at this instant (demo time); None takes the machine's clock.
+        clock: Another clock altogether, such as a served demo's; goes before `at`.
 
     Raises:
         NotFound: There is no workspace here.
@@ -173,7 +174,7 @@ def open(folder: Path | str, at: Instant | None = None) -> Workspace:
         raise NotFound("this workspace was not begun yet", "run: troth init")
     _refuse_backed_up_keys(settings)
     randomness = SystemRandomness()
-    clock: Clock = SystemClock() if at is None else FixedClock(at)
+    clock = clock or (SystemClock() if at is None else FixedClock(at))
     store = SqliteStore(settings.record, clock, PROJECTIONS)
     workspace, house, origin = (store.meta(n) for n in ("workspace", "house", "origin"))
     keys = keystore.FileKeyStore(settings.keys, workspace)
@@ -269,6 +270,12 @@ def retention(opened: Workspace, due: Sequence[following.Due]) -> None:
         custody.finish_retention(opened.desk, each.person, opened.settle)
 
 
+def deletion(opened: Workspace, due: Sequence[following.Due]) -> None:
+    """Finish deletions of activity whose event is recorded."""
+    for each in due:
+        people.finish_deletion(opened.desk, each.person, opened.settle)
+
+
 def erasure(opened: Workspace, due: Sequence[following.Due]) -> None:
     """Carry an erasure through its steps, from wherever it stopped."""
     for each in due:
@@ -288,11 +295,15 @@ FOLLOWERS: Mapping[str, tuple[Follow, ...]] = {
     **{f"consent.{status}": (journal, notify) for status in sorted(DENYING)},
     "processing.restricted": (journal, notify),
     "suppression.added": (journal, notify),
+    "preference.set": (journal,),
+    "retention.chosen": (journal,),
     "retention.applied": (journal, retention),
+    "behaviour.deleted": (journal, deletion),
+    "value.corrected": (notify,),
     "person.erasing": (journal, notify, erasure),
 }
 FOLLOW_BATCH = 5_000
-PROJECTIONS = {**fold.PROJECTIONS}
+PROJECTIONS = {**fold.PROJECTIONS, "request.acted": (rights.project,)}
 for _tag, _noted_as_due in following.projections(
     {tag: [run.__name__ for run in runs] for tag, runs in FOLLOWERS.items()}
 ).items():
