@@ -145,7 +145,7 @@ def days(answer: Answering) -> Iterator[tuple[str, list[Line]]]:
 
 def particulars(line: Line, answer: Answering) -> list[tuple[str, str]]:
     """Return a line's pairs of label and text, with lateness and place in the ledger."""
-    out = list(line.told.particulars)
+    out: list[tuple[str, str]] = [*line.told.particulars]
     if line.late:
         happened = words.day(line.entry.happened, answer.zone)
         out.append(("Happened", f"{happened}, {line.late} days before it was recorded"))

@@ -192,7 +192,8 @@ def waive_registry(call: "Call", registry: str, until: str, reason: str) -> Answ
 
 @root.command("import")
 @click.argument(
-    "kind", type=click.Choice(["customers", "consents", "events", "suppressions", "registry"])
+    "kind",
+    type=click.Choice(["customers", "consents", "events", "suppressions", "registry", "package"]),
 )
 @click.argument("file", metavar="FILE")
 @click.option(
@@ -207,8 +208,13 @@ def import_(call: "Call", kind: str, file: str, **options: str) -> Answer:
     """Take a file in, resuming where an earlier run of it stopped.
 
     Never widens a consent and never lifts a suppression. Every row that was not taken is listed
-    with its line, its field and what to do.
+    with its line, its field and what to do. A package is what one person took out elsewhere: they
+    come in as somebody new, and no yes given to another house counts here.
     """
+    if kind == "package":
+        from troth.surfaces.commands import package
+
+        return package.take_in(call, Path(file))
     from troth.surfaces.commands import intake
 
     return intake.take(call, kind, Path(file), intake.Options(**options))
@@ -300,6 +306,31 @@ def consent_withdraw(call: "Call", person: str, **told: object) -> Answer:
     return acts.record(call, "withdrawn", person, acts.read_told(told))
 
 
+@consent.group("record")
+def consent_record() -> None:
+    """Consent records (ISO/IEC TS 27560): files people were given."""
+
+
+@consent_record.command("verify")
+@click.argument("file", metavar="FILE")
+@_everywhere
+def consent_record_verify(call: "Call", file: str) -> Answer:
+    """Check that a file is one of ours and still stands."""
+    from troth.surfaces.commands import record
+
+    return record.verify(call, file)
+
+
+@consent_record.command("show")
+@click.argument("file", metavar="FILE")
+@_everywhere
+def consent_record_show(call: "Call", file: str) -> Answer:
+    """Say what a consent record tells, in whatever spelling; needs no workspace."""
+    from troth.surfaces.commands import record
+
+    return record.show(call, file)
+
+
 @consent.command("show")
 @click.argument("person", metavar="PERSON")
 @click.option("--reason", default="", help="The case or request this is for; the person sees it.")
@@ -355,6 +386,57 @@ def erase(call: "Call", person: str, request: str, *, now: bool) -> Answer:
 def _asked(question: str) -> bool:
     """Ask a person at a terminal; where there is none the answer is no."""
     return sys.stdin.isatty() and click.confirm(question, err=True)
+
+
+@root.group()
+def request() -> None:
+    """Requests of people about their data: asked, clocked, answered."""
+
+
+@request.command("open")
+@click.argument("person", metavar="PERSON")
+@click.option("--right", required=True, help="access, correction, deletion, objection …")
+@click.option("--how", default="letter", show_default=True, help="How it came.")
+@click.option("--came", default="", metavar="DAY", help="The day it came [today].")
+@click.option("--text", default="", help="In their own words.")
+@click.option("--key", default="", help="The same key returns the same request.")
+@click.option("--proven", is_flag=True, help="It is proven that this person asks.")
+@_everywhere
+def request_open(  # noqa: PLR0913 - a letter as it came
+    call: "Call",
+    person: str,
+    right: str,
+    how: str,
+    came: str,
+    text: str,
+    key: str,
+    *,
+    proven: bool,
+) -> Answer:
+    """Take in a request that came by letter, phone or in a shop; its clock runs from that day."""
+    from troth.surfaces.commands import request as requests
+
+    letter = requests.Letter(right, how, came, text, key, proven)
+    return requests.open_(call, person, letter)
+
+
+@request.command("list")
+@click.option("--clock", default="", metavar="COLOUR", help="Only green, amber or red ones.")
+@_everywhere
+def request_list(call: "Call", clock: str) -> Answer:
+    """Show every open request with its clock; names nobody."""
+    from troth.surfaces.commands import request as requests
+
+    return requests.list_(call, clock)
+
+
+@request.command("run")
+@_everywhere
+def request_run(call: "Call") -> Answer:
+    """Do what is due: deletions whose days of grace are over, reminders; ring alarms."""
+    from troth.surfaces.commands import request as requests
+
+    return requests.run(call)
 
 
 @root.group()
@@ -506,6 +588,18 @@ def person_unmerge(call: "Call", keep: str, which: int, reason: str) -> Answer:
     return one.unmerge(call, keep, which, reason)
 
 
+@person.command("package")
+@_whom
+@click.option("--out", required=True, metavar="FILE", help="The ZIP file to write.")
+@_why
+@_everywhere
+def person_package(call: "Call", person: str, out: str, reason: str) -> Answer:
+    """Write what is held about a person for their request, as far as the role may take it out."""
+    from troth.surfaces.commands import package
+
+    return package.write(call, person, Path(out), reason)
+
+
 @person.command("restrict")
 @_whom
 @_why
@@ -551,6 +645,40 @@ def retention_run(call: "Call", *, yes: bool, erase: bool) -> Answer:
     from troth.surfaces.commands import retention as keeping
 
     return keeping.run(call, agreed=yes, erase=erase)
+
+
+@root.group()
+def documents() -> None:
+    """What the house hands over: registers, the PAIA manual, forms."""
+
+
+@documents.command("list")
+@_everywhere
+def documents_list(call: "Call") -> Answer:
+    """List every document with its state and what is missing."""
+    from troth.surfaces.commands import documents as papers
+
+    return papers.listing(call)
+
+
+@documents.command("write")
+@click.argument("name")
+@click.option("--out", required=True, metavar="FILE", help="Ends with .pdf, .csv or .json.")
+@_everywhere
+def documents_write(call: "Call", name: str, out: str) -> Answer:
+    """Write a document or blank form to a file."""
+    from troth.surfaces.commands import documents as papers
+
+    return papers.write(call, name, out)
+
+
+@documents.command("publish")
+@_everywhere
+def documents_publish(call: "Call") -> Answer:
+    """Publish the PAIA manual as its next version (privacy officer)."""
+    from troth.surfaces.commands import documents as papers
+
+    return papers.publish(call)
 
 
 # Campaigns

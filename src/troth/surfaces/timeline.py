@@ -1,127 +1,103 @@
-"""A person's events in words: a sentence each, its particulars, and what kind of thing it was."""
+"""A person's events in words: a sentence each, its particulars, and what kind of thing it was.
+
+Each text is English, and can be said in another language: see `surfaces.said`.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
 from troth.kernel import events
 from troth.kernel.facts import House
-from troth.surfaces import words
+from troth.surfaces import timeline_own, words
+from troth.surfaces.said import N_, Listed, Said, counted
+from troth.surfaces.timeline_words import (
+    ACTIONS,
+    ACTORS,
+    BASES,
+    BY,
+    ENDS,
+    GROUPS,
+    KINDS_OF_LINK,
+    LABELS,
+    RELATIONS,
+    SHOWN,
+    STATES,
+    Told,
+    pairs,
+    said_of,
+)
 from troth.terms import DAY, from_zulu
 
-GROUPS: Final[Mapping[str, str]] = {
-    "choice": "What you were told and what you chose",
-    "message": "Messages",
-    "decision": "Decisions about using your data",
-    "reading": "Who looked",
-    "held": "What was taken in",
-    "house": "Care and deletion",
-}
-"""Group → its heading; in the order a reader wants them."""
-BASES = {
-    "consent": "your own agreement",
-    "customer_exception": "you are a customer who was offered the chance to say no",
-    "implied_consent": "your recent dealings with us, which the law takes as agreement for a time",
-    "ask_once": "the one request for agreement that the law allows",
-}
-STATES = {
-    "given": "You agreed",
-    "reaffirmed": "You agreed again",
-    "refused": "You said no",
-    "withdrawn": "You took your agreement back",
-    "objected": "You objected",
-    "opted_out": "You opted out",
-    "requested": "You were asked",
-    "request_deferred": "You put off an answer",
-    "revoked": "We ended your agreement",
-    "expired": "Your agreement ended by itself",
-    "invalidated": "Your agreement was declared void",
-    "imported": "A list said you agreed, without proof; it does not count",
-    "superseded": "A newer answer took the place of this one",
-    "unknown": "An answer was noted that says nothing",
-}
-_BY = {
-    "competent_person": "a parent or guardian",
-    "authorised_agent": "somebody you authorised",
-    "staff": "a member of staff for you",
-    "signal": "a signal of your browser",
-    "import": "an imported list",
-}
-_ENDS = {
-    "handed": "A message was handed to the mail system",
-    "failed": "A message could not be handed over",
-    "unknown": "It is unknown whether a message was handed over; it is never sent again",
-    "withheld": "A message that was ready was held back",
-    "delivered": "A message reached the mailbox",
-    "bounced": "A message came back",
-    "complained": "You reported a message as unwanted",
-    "replied": "You answered a message",
-    "opened": "You opened a message, and had agreed that this may be noticed",
-    "clicked": "You followed a link, and had agreed that this may be noticed",
-}
-_ACTORS = {
-    "person": "you",
-    "system": "the system",
-    **{role: f"{name.lower()} of the company" for role, name in words.ROLES.items()},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One event in words; `particulars` are short pairs of label and text."""
-
-    group: str
-    sentence: str
-    particulars: tuple[tuple[str, str], ...] = ()
+__all__ = [
+    "GROUPS",
+    "STATES",
+    "Told",
+    "by_whom",
+    "late_by",
+    "tell",
+    "titled",
+]
 
 
 def tell(event: events.Event, house: House) -> Told:
     """Say what an event was. Every family has words; a newer one is shown by its tag."""
     make = _SAID.get(type(event.payload))
     if make is None:
-        return Told("house", event.type.replace(".", " ").capitalize())
+        return Told("house", Said(event.type.replace(".", " ").capitalize()))
+    if isinstance(event.payload, events.DataRead) and event.actor.startswith("person/"):
+        return replace(make(event.payload, house), sentence=Said("You looked at your own data"))
     return make(event.payload, house)
 
 
-def by_whom(event: events.Event) -> str:
+def by_whom(event: events.Event) -> Said:
     """Say who did it: a role, never a name."""
-    return _ACTORS.get(event.actor.partition("/")[0], "the system")
+    return ACTORS.get(event.actor.partition("/")[0], ACTORS["system"])
 
 
-def titled(house: House, purpose: str | None) -> str:
+def titled(house: House, purpose: str | None) -> Said:
     """Return a purpose's title as customers know it."""
     found = house.purposes.get(purpose or "")
-    return found.title if found else (purpose or "").replace("_", " ")
-
-
-def _pairs(*given: tuple[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((label, str(text)) for label, text in given if text)
+    return Said(found.title if found else (purpose or "").replace("_", " "))
 
 
 def _why(reasons: Iterable[Mapping[str, str]] | None) -> str:
-    said = [f"{words.title(r['code'])} ({r['rule']})" for r in reasons or ()]
-    return "; ".join(dict.fromkeys(said))
+    said: list[Said] = []
+    for r in reasons or ():
+        each = Said("%(why)s (%(rule)s)", {"why": Said(words.title(r["code"])), "rule": r["rule"]})
+        if each not in said:
+            said.append(each)
+    out = said[0] if said else Said("")
+    for each in said[1:]:
+        out = Said("%(first)s; %(next)s", {"first": out, "next": each})
+    return out
 
 
-def _ways(channels: Iterable[str]) -> str:
-    named = [words.CHANNELS.get(c, c) for c in channels if c != "*"]
-    return words.joined(named) or "every channel"
+def _ways(channels: Iterable[str]) -> Said:
+    named = [Said(words.CHANNELS.get(c, c)) for c in channels if c != "*"]
+    return Listed(named) if named else Said("every channel")
+
+
+def _data(names: Iterable[str]) -> Listed:
+    return Listed(Said(SHOWN.get(name, name)) for name in words.categories(names))
 
 
 def _act(act: events.ConsentAct, house: House) -> Told:
-    by = _BY.get(act.given_by, "")
     return Told(
         "choice",
-        f"{STATES.get(act.status, act.status)}: {titled(house, act.purpose)}",
-        _pairs(
-            ("Channels", _ways(act.channels)),
-            ("Notice shown", act.notice),
-            ("How", (act.method or "").replace("_", " ")),
-            ("Proof", act.proof),
-            ("Acted", by),
-            ("Level", act.level if act.level is not None else ""),
-            ("Covers", words.joined(words.categories(act.categories or ()))),
-            ("Missing for proof", words.joined(act.missing or ())),
+        Said(
+            "%(what)s: %(purpose)s",
+            {"what": said_of(STATES, act.status), "purpose": titled(house, act.purpose)},
+        ),
+        pairs(
+            (N_("Channels"), _ways(act.channels)),
+            (N_("Notice shown"), act.notice),
+            (N_("How"), said_of({}, act.method)),
+            (N_("Proof"), act.proof),
+            (N_("Acted"), Said(BY.get(act.given_by, ""))),
+            (N_("Level"), act.level if act.level is not None else ""),
+            (N_("Covers"), _data(act.categories or ())),
+            (N_("Missing for proof"), Listed(Said(each) for each in act.missing or ())),
         ),
     )
 
@@ -129,29 +105,31 @@ def _act(act: events.ConsentAct, house: House) -> Told:
 def _booked(told: events.MessageBooked, house: House) -> Told:
     return Told(
         "message",
-        f"A message was decided on, written and signed: {titled(house, told.purpose)}",
-        _pairs(
-            ("Allowed by", BASES.get(told.basis, told.basis.replace("_", " "))),
-            ("Channel", words.CHANNELS.get(told.channel, told.channel)),
-            ("Campaign", told.campaign),
-            ("How personal", f"level {told.level}"),
-            ("Data used", words.joined(words.categories(told.categories)) or "only the address"),
-            ("Rules", told.ruleset[:16]),
-            ("Message", told.message_id),
+        Said(
+            "A message was decided on, written and signed: %(purpose)s",
+            {"purpose": titled(house, told.purpose)},
+        ),
+        pairs(
+            (N_("Allowed by"), said_of(BASES, told.basis)),
+            (N_("Channel"), said_of(words.CHANNELS, told.channel)),
+            (N_("Campaign"), told.campaign),
+            (N_("How personal"), Said("level %(level)s", {"level": told.level})),
+            (N_("Data used"), _data(told.categories) or Said("only the address")),
+            (N_("Rules"), told.ruleset[:16]),
+            (N_("Message"), told.message_id),
         ),
     )
 
 
 def _outcome(told: events.MessageOutcome, _house: House) -> Told:
-    sentence = _ENDS.get(told.state, told.state)
     return Told(
         "message",
-        sentence,
-        _pairs(
-            ("Why", _why(told.reasons)),
-            ("Answer of the mail system", told.reply or ""),
-            ("Kind", told.kind),
-            ("Message", told.ref),
+        said_of(ENDS, told.state),
+        pairs(
+            (N_("Why"), _why(told.reasons)),
+            (N_("Answer of the mail system"), told.reply or ""),
+            (N_("Kind"), said_of({}, told.kind)),
+            (N_("Message"), told.ref),
         ),
     )
 
@@ -159,11 +137,14 @@ def _outcome(told: events.MessageOutcome, _house: House) -> Told:
 def _refused(told: events.UseRefused, house: House) -> Told:
     return Told(
         "decision",
-        f"A use was asked for and refused: {titled(house, told.purpose)}",
-        _pairs(
-            ("Why not", _why(told.reasons)),
-            ("Asked for", told.action),
-            ("Campaign", told.campaign),
+        Said(
+            "A use was asked for and refused: %(purpose)s",
+            {"purpose": titled(house, told.purpose)},
+        ),
+        pairs(
+            (N_("Why not"), _why(told.reasons)),
+            (N_("Asked for"), said_of(ACTIONS, told.action)),
+            (N_("Campaign"), told.campaign),
         ),
     )
 
@@ -171,11 +152,14 @@ def _refused(told: events.UseRefused, house: House) -> Told:
 def _permitted(told: events.UsePermitted, house: House) -> Told:
     return Told(
         "decision",
-        f"A use was asked for and agreed: {titled(house, told.purpose)}",
-        _pairs(
-            ("Asked for", told.action),
-            ("Allowed by", BASES.get(told.basis, "the purpose itself")),
-            ("Data", words.joined(words.categories(told.categories))),
+        Said(
+            "A use was asked for and agreed: %(purpose)s",
+            {"purpose": titled(house, told.purpose)},
+        ),
+        pairs(
+            (N_("Asked for"), said_of(ACTIONS, told.action)),
+            (N_("Allowed by"), Said(BASES.get(told.basis, N_("the purpose itself")))),
+            (N_("Data"), _data(told.categories)),
         ),
     )
 
@@ -183,102 +167,134 @@ def _permitted(told: events.UsePermitted, house: House) -> Told:
 def _read(told: events.DataRead, house: House) -> Told:
     return Told(
         "reading",
-        f"Your data was looked at: {titled(house, told.purpose)}",
-        _pairs(
-            ("What", words.joined(words.categories(told.fields))),
-            ("Reason given", told.reason),
+        Said("Your data was looked at: %(purpose)s", {"purpose": titled(house, told.purpose)}),
+        pairs(
+            (N_("What"), _data(told.fields)),
+            (N_("Reason given"), Said(told.reason or "")),
         ),
     )
 
 
 def _relation(told: events.RelationRecorded, _house: House) -> Told:
+    sentence = RELATIONS.get(told.kind)
     return Told(
         "held",
-        f"We noted a {told.kind}",
-        _pairs(
-            ("Of", told.goods),
-            ("Chance to say no offered", "yes" if told.objection_offered else "no"),
-            ("Contact details came from it", "yes" if told.collected else "no"),
-            ("Source", told.source),
+        Said(sentence) if sentence else Said("We noted: %(kind)s", {"kind": Said(told.kind)}),
+        pairs(
+            (N_("Of"), told.goods),
+            (N_("Chance to say no offered"), _yes(answer=told.objection_offered)),
+            (N_("Contact details came from it"), _yes(answer=told.collected)),
+            (N_("Source"), told.source),
         ),
     )
+
+
+def _yes(*, answer: bool) -> Said:
+    return Said("yes") if answer else Said("no")
 
 
 def _behaviour(told: events.BehaviourRecorded, _house: House) -> Told:
     first, last = (text[:10] for text in (told.first, told.last))
     return Told(
         "held",
-        f"{told.count:,} entries of your activity were taken in",
-        _pairs(
-            ("Kinds", words.joined(told.kinds)),
-            ("From", f"{first} to {last}"),
-            ("Source", told.source),
+        counted(
+            "%(n)s entry of your activity was taken in",
+            "%(n)s entries of your activity were taken in",
+            told.count,
+        ),
+        pairs(
+            (N_("Kinds"), Listed(Said(kind) for kind in told.kinds)),
+            (N_("From"), Said("%(first)s to %(last)s", {"first": first, "last": last})),
+            (N_("Source"), told.source),
         ),
     )
 
 
-def _suppressed(told: events.SuppressionAdded, _house: House) -> Told:
+def _suppressed(told: events.SuppressionAdded, house: House) -> Told:
     return Told(
         "choice",
-        "Your address was put on the list we do not write to",
-        _pairs(
-            ("Why", told.reason.replace("_", " ")),
-            ("For", told.value or told.scope),
-            ("Source", told.source.replace("_", " ")),
+        Said("Your address was put on the list we do not write to"),
+        pairs(
+            (N_("Why"), said_of({}, told.reason)),
+            (N_("For"), _scope(told, house)),
+            (N_("Source"), said_of({}, told.source)),
         ),
     )
 
 
-def _lifted(told: events.SuppressionLifted, _house: House) -> Told:
+def _lifted(told: events.SuppressionLifted, house: House) -> Told:
     return Told(
         "choice",
-        "Your address was taken off the list we do not write to, because you agreed anew",
-        _pairs(("For", told.value or told.scope)),
+        Said("Your address was taken off the list we do not write to, because you agreed anew"),
+        pairs((N_("For"), _scope(told, house))),
     )
+
+
+def _scope(told: events.SuppressionAdded | events.SuppressionLifted, house: House) -> Said:
+    if told.scope == "purpose" and told.value in house.purposes:
+        return titled(house, told.value)
+    return Said(told.value or told.scope)
+
+
+def _plainly(name: str, value: object) -> object:
+    if name == "channel" and isinstance(value, str):
+        return said_of(words.CHANNELS, value)
+    return value
 
 
 def _plain(group: str, sentence: str, *names: str) -> Callable[[Any, House], Told]:
     def make(payload: Any, _house: House) -> Told:  # noqa: ANN401
-        found = [(name.replace("_", " ").capitalize(), getattr(payload, name)) for name in names]
-        return Told(group, sentence, _pairs(*found))
+        found = [(LABELS[name], _plainly(name, getattr(payload, name))) for name in names]
+        return Told(group, Said(sentence), pairs(*found))
 
     return make
 
 
 def _merged(told: events.PersonMerged, _house: House) -> Told:
-    return Told("house", "Two records of you became one", _pairs(("Why", told.reason)))
+    sentence = Said("Two records of you became one")
+    return Told("house", sentence, pairs((N_("Why"), told.reason)))
 
 
 def _restricted(told: events.ProcessingRestricted, _house: House) -> Told:
-    sentence = "Use of your data was stopped" if told.restricted else "Use of your data resumed"
-    return Told("house", sentence, _pairs(("Why", told.reason)))
+    sentence = (
+        Said("Use of your data was stopped")
+        if told.restricted
+        else Said("Use of your data resumed")
+    )
+    return Told("house", sentence, pairs((N_("Why"), told.reason)))
 
 
 def _retained(told: events.RetentionApplied, _house: House) -> Told:
     return Told(
         "house",
-        "Data whose time was over was deleted",
-        _pairs(("Rule", told.rule), ("How much", len(told.fields) + len(told.scopes))),
+        Said("Data whose time was over was deleted"),
+        pairs((N_("Rule"), told.rule), (N_("How much"), len(told.fields) + len(told.scopes))),
     )
 
 
 def _linked(told: events.PersonLinked, _house: House) -> Told:
-    may = "no longer may act" if told.ended else "may act"
-    return Told("house", f"Somebody {may} for you", _pairs(("As", told.relation)))
+    sentence = (
+        Said("Somebody no longer may act for you")
+        if told.ended
+        else Said("Somebody may act for you")
+    )
+    return Told("house", sentence, pairs((N_("As"), said_of(KINDS_OF_LINK, told.relation))))
 
 
 _SAID: Mapping[type, Callable[[Any, House], Told]] = {
-    events.PersonCreated: _plain("held", "We began to hold data about you", "source"),
+    events.PersonCreated: _plain("held", N_("We began to hold data about you"), "source"),
     events.FactsRecorded: _plain(
-        "held", "We noted facts that rules depend on",
+        "held", N_("We noted facts that rules depend on"),
         "residence", "zone", "age", "language", "source",
     ),
-    events.ContactAdded: _plain("held", "We took down a way to reach you", "channel", "source"),
-    events.ContactEnded: _plain("held", "We let go of a way to reach you", "channel", "reason"),
-    events.ValuesSealed: _plain("held", "We sealed something you told us", "source"),
+    events.ContactAdded: _plain("held", N_("We took down a way to reach you"), "channel",
+                                "source"),
+    events.ContactEnded: _plain("held", N_("We let go of a way to reach you"), "channel",
+                                "reason"),
+    events.ValuesSealed: _plain("held", N_("We sealed something you told us"), "source"),
     events.RelationRecorded: _relation,
     events.ConsentAct: _act,
-    events.NoticeServed: _plain("choice", "A notice was shown to you", "notice", "surface"),
+    events.NoticeServed: _plain("choice", N_("A notice was shown to you"), "notice", "surface"),
     events.BehaviourRecorded: _behaviour,
     events.SuppressionAdded: _suppressed,
     events.SuppressionLifted: _lifted,
@@ -288,12 +304,18 @@ _SAID: Mapping[type, Callable[[Any, House], Told]] = {
     events.MessageOutcome: _outcome,
     events.DataRead: _read,
     events.PersonMerged: _merged,
-    events.PersonUnmerged: _plain("house", "Two records that were wrongly one are two again",
+    events.PersonUnmerged: _plain("house", N_("Two records that were wrongly one are two again"),
                                   "reason"),
     events.PersonLinked: _linked,
     events.ProcessingRestricted: _restricted,
-    events.PersonErasing: _plain("house", "Erasure began", "request"),
+    events.PersonErasing: _plain("house", N_("Erasure began"), "request"),
     events.RetentionApplied: _retained,
+    events.PreferenceSet: timeline_own.wished,
+    events.RetentionChosen: timeline_own.keeps,
+    events.BehaviourDeleted: timeline_own.forgot,
+    events.ValueCorrected: timeline_own.corrected,
+    events.RequestActed: timeline_own.requested,
+    events.VisitBegan: timeline_own.came,
 }  # fmt: skip
 
 

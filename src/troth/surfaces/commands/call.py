@@ -15,10 +15,11 @@ from troth.capabilities import people
 from troth.capabilities.access import reading as reading_first
 from troth.capabilities.access.reading import Reading
 from troth.errors import InvalidInput
-from troth.ports import View
+from troth.ports import Clock, View
 from troth.surfaces.commands.answer import Answer
 from troth.surfaces.words import catalogue, spoken
 from troth.terms import (
+    SECOND,
     Actor,
     Instant,
     PersonId,
@@ -32,6 +33,9 @@ DEMO_MARK = "demo.json"
 LOCAL = Actor(Role.SYSTEM, "cli")
 """Who acts when nobody is named; the operating system's user is never looked at."""
 
+DEMO_CLOCK = "demo.clock"
+WALK = 6 * 3600 * SECOND
+"""A served demo walks from 10:00 to 16:00, inside the hours in which marketing may be sent."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _OWN = frozenset({Role.SYSTEM, Role.PERSON})
 
@@ -67,6 +71,26 @@ class Call:
         except (ValueError, KeyError, TypeError):
             return None
 
+    def _walking(self) -> Clock | None:
+        """Return the clock of a demo that is or was served, None of any other workspace."""
+        if not (self.folder / DEMO_MARK).is_file():
+            return None
+        try:
+            told = json.loads((self.folder / DEMO_CLOCK).read_text("utf-8"))
+            return app.walking_clock(Instant(told["at"]), told["since"], Instant(told["until"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def walk(self) -> None:
+        """Let a demo's clock walk on from where its record stands, up to the late afternoon."""
+        begun = self.standing()
+        if begun is None or self.at:
+            return
+        with self.opened() as ws, ws.store.look() as view:
+            at = view.now
+        told = {"at": at, "since": app.real_micros(), "until": begun + WALK}
+        (self.folder / DEMO_CLOCK).write_text(json.dumps(told), "utf-8")
+
     @contextmanager
     def opened(self) -> Iterator[app.Workspace]:
         """Open the workspace; a standing clock is said."""
@@ -76,7 +100,7 @@ class Call:
                 "--at lies in the future",
                 "what is recorded there would lock the record until then",
             )
-        ws = app.open(self.folder, at=at)
+        ws = app.open(self.folder, at=at, clock=None if self.at else self._walking())
         try:
             if at is not None:
                 self.tell(f"demo time: {spoken(at, ws.settings.zone)}")

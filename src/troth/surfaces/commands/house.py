@@ -1,9 +1,11 @@
 """Beginning a workspace, checking and publishing its drafts, an officer's decision."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from troth import app, settings
+from troth.app import notices
 from troth.capabilities import custody, preferences
 from troth.engines import mail, texts
 from troth.errors import Conflict, Fault, InvalidInput, NotFound, Unavailable
@@ -89,7 +91,14 @@ def check(call: Call) -> Answer:
         lines.append(f"Past their review, still applied: {named}{more}. Ask counsel, then renew.")
     lines += [f"  changed: {name}" for name in changed]
     lines.append("Next: troth apply" if changed else "Everything is published as it stands.")
-    return Answer(data, lines)
+    untold = notices.missing(call.folder, drafts["house"])
+    data["untold"] = [asdict(each) for each in untold]
+    if untold:
+        lines.append(f"Notices lack {len(untold)} things the law wants told (nothing is blocked):")
+        lines += [
+            f"  {m.file}:{m.line}: {m.duty} {m.title} ({m.source}): {m.remedy}" for m in untold
+        ]
+    return Answer(data, lines, 1 if untold else 0)
 
 
 _SHOWN = 8

@@ -42,6 +42,7 @@ def serve(call: Call, port: int, worker: str = "beside") -> Answer:
     """
     mark, inbox = call.folder / DEMO_MARK, call.folder / "inbox"
     figures = json.loads(mark.read_text("utf-8")) if mark.is_file() else None
+    call.walk()
     with call.opened() as ws, ExitStack() as until:
         listen(port).close()  # a port in use is said before a worker is started
         if worker == "beside":

@@ -14,6 +14,7 @@ REMEDIES = {
     "ledger": "run: troth worker, which signs each minute, or troth apply",
     "disk": "make room on this disk",
     "registry": "run: troth import registry FILE",
+    "requests": "answer those that troth request list --clock red shows; then troth request run",
 }
 FOLLOWER = {
     "unavailable": "mend what does not answer (disk, keys, relay); it is tried again each minute",
@@ -54,6 +55,7 @@ def status(call: Call) -> Answer:
         ],
         "bytes": found.bytes,
         "free": found.free,
+        "overdue_requests": found.overdue,
     }
     said = [f"red: {each['what']}: {each['remedy']}" for each in data["red"]]
     return Answer(data, [*(said or ["Nothing is red."]), *columns(rows)], 1 if reds else 0)

@@ -30,7 +30,9 @@ from troth.surfaces.demo.people import Customer, told
 SILENT_DAYS = 90
 REGISTRY_SCHEME = "sha256-lower-trim"
 _REGISTRY_AGE_DAYS = 15
-_DRAFTS = ("troth.toml", "purposes", "notices", "templates", "audiences", "content", "texts")
+_DRAFTS = (
+    "troth.toml", "purposes", "notices", "templates", "audiences", "content", "texts", "words",
+)  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "customers": (

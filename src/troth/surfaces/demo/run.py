@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from troth import app
-from troth.capabilities import custody, insight, outreach, preferences, rights
+from troth.capabilities import custody, insight, outreach, people, preferences, rights
 from troth.capabilities.outreach import plans, steps, waves
+from troth.capabilities.people.acts import Relation
 from troth.errors import Conflict, EvidenceBroken
 from troth.kernel import events, gate, proof
 from troth.kernel.calendars import parse_calendar
@@ -122,6 +123,7 @@ def _job(ws: app.Workspace, material: Material, laps: _Laps, now: datetime) -> d
     laps.begin("import purchases")
     extras = app.Extras(sensitive=sensitive)
     bought = app.import_file(ws, "events", material.paths["events"], extras)
+    _link(ws)
     laps.begin("build the audience engine's copy")
     app.rebuild_reach(ws, SYSTEM)
     laps.begin("narrow, preview, and have a second person approve")
@@ -179,6 +181,22 @@ def _job(ws: app.Workspace, material: Material, laps: _Laps, now: datetime) -> d
         "receipt": receipt,
         "seconds": laps.seconds,
     }
+
+
+ACTING: tuple[tuple[str, str, Relation], ...] = (
+    ("cast-minor", "cast-guardian", "competent_person"),
+    ("cast-organisation", "cast-zero", "contact_of"),
+)
+"""Whom somebody of the cast acts for, who it is, and as what."""
+
+
+def _link(ws: app.Workspace) -> None:
+    """Let a parent act for a child, and a contact for her guest house."""
+    with ws.store.look() as view:
+        pairs = [(ws.desk.find(view, a), ws.desk.find(view, b), r) for a, b, r in ACTING]
+    for person, acts, relation in pairs:
+        if person and acts:
+            people.link(ws.desk, person, acts, relation, "paper form in the shop", SYSTEM)
 
 
 def _products(path: Path) -> tuple[dict[str, str], frozenset[str]]:

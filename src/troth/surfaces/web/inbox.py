@@ -31,6 +31,7 @@ FRAME_POLICY = (
 )
 FRAME = {"content-security-policy": FRAME_POLICY, "x-frame-options": "SAMEORIGIN"}
 _STOP = re.compile(r"<https://[^/>]+/stop/([0-9A-Za-z]{16,64})>\Z")
+_WAY_IN = re.compile(r"https://[^/\s]+/my/in/([0-9a-z]{32})\b")
 _ALGORITHMS = {"ed25519-sha256": "Ed25519", "rsa-sha256": "RSA"}
 
 
@@ -83,6 +84,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             signatures=signed_by(hub, raw),
             one_click=header(found, "list-unsubscribe-post") == "List-Unsubscribe=One-Click",
             stop=stop_token(found),
+            way_in=way_in(part(found, "plain")),
             text=part(found, "plain"),
             size=len(raw),
             **_told(_written(hub, found)),
@@ -183,6 +185,12 @@ def _spoken(hub: Hub, text: str) -> str:
 def stop_token(found: EmailMessage) -> str:
     """Return the token of the stop link, "" if the mail has none of ours."""
     told = _STOP.match(header(found, "list-unsubscribe").strip())
+    return told[1] if told else ""
+
+
+def way_in(text: str) -> str:
+    """Return the token of a letter's link for coming in, "" if the mail is none."""
+    told = _WAY_IN.search(text)
     return told[1] if told else ""
 
 

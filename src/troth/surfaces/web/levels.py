@@ -7,7 +7,10 @@ from email.message import EmailMessage
 from fastapi import FastAPI
 from starlette.responses import HTMLResponse, Response
 
+from troth import app as house
+from troth.app import owndata
 from troth.capabilities import insight, outreach
+from troth.capabilities.outreach import plans, steps
 from troth.engines import mail, ranking
 from troth.errors import NotFound
 from troth.kernel import gate
@@ -17,13 +20,13 @@ from troth.surfaces import words
 from troth.surfaces.web import inbox
 from troth.surfaces.web.decisions import narrowed
 from troth.surfaces.web.parts import Hub, page
-from troth.terms import PersonId, Refusal
+from troth.terms import Channel, PersonId, Published, ReasonCode, Refusal
 
 READ = ["GET", "HEAD"]
 MEMBER = "cast-adult"
 TEMPLATE, PURPOSE = "template:winback", "offers"
 TOP = len(words.LEVELS) - 1
-FIELDS = ("contact.email", "name.given", "interests", "purchases/")
+FIELDS = ("contact.email", "name.given", "interests", "exclusions", "purchases/")
 NO_TOKEN = "0" * 32
 
 
@@ -119,7 +122,10 @@ def member(hub: Hub) -> PersonId | None:
 
 
 def at_levels(
-    hub: Hub, person: PersonId, wanted: Callable[[int], Sequence[int]]
+    hub: Hub,
+    person: PersonId,
+    wanted: Callable[[int], Sequence[int]],
+    eyes: owndata.Eyes | None = None,
 ) -> tuple[Choice, list[Shown]]:
     """Render the message at some levels, as it would be sent now; booked as a reading first.
 
@@ -127,19 +133,31 @@ def at_levels(
         hub: The workspace behind the pages.
         person: Whose message.
         wanted: Takes the level in force; returns the levels to render.
+        eyes: The visit of the person, or of whoever acts for them; what the hour or a pause
+            alone keeps back is shown to them all the same.
 
     Raises:
         NotFound: No template is published.
         Shredded: The person was erased.
     """
-    hub.note_reading(person, "personalise", tuple(sorted(_opened(hub, person))))
+    opened = tuple(sorted(_opened(hub, person)))
+    if eyes is None:
+        hub.note_reading(person, "personalise", opened)
+    else:
+        owndata.permits(hub.ws, eyes, frozenset(opened))
     with hub.ws.store.look() as view:
         renderer = _renderer(hub, view)
         judged = outreach.judge(hub.ws.desk, view, renderer.campaign, [person], SYSTEM)[0]
         refusal = judged.answer if isinstance(judged.answer, Refusal) else None
+        if eyes is not None and refusal and all(r.code in TIMED for r in refusal.reasons):
+            refusal = None
         hub.ws.desk.vault.keys.load([person], view.now)
-        shown = [_at(renderer, view, judged, k) for k in wanted(judged.level)]
+        shown = [_at(hub, renderer, view, judged, k, eyes) for k in wanted(judged.level)]
     return Choice(judged.level, refusal), shown
+
+
+TIMED = frozenset({ReasonCode.QUIET_HOURS, ReasonCode.FREQUENCY_CAP, ReasonCode.REGISTRY_STALE})
+"""What keeps a message back for a while only, whatever it says."""
 
 
 def _opened(hub: Hub, person: PersonId) -> frozenset[str]:
@@ -149,24 +167,54 @@ def _opened(hub: Hub, person: PersonId) -> frozenset[str]:
     return judged[0].request.categories if judged else frozenset()
 
 
-def _renderer(hub: Hub, view: View) -> outreach.Renderer:
+def _next(view: View) -> tuple[Published, str]:
+    """Return the message of the next campaign by e-mail, and its purpose; else the first there is.
+
+    Raises:
+        NotFound: No message is published.
+    """
+    lives = sorted(steps.lives(view).items(), key=lambda item: (item[1].due, item[0]))
+    for name, life in lives:
+        if life.stage in _COMING:
+            plan = steps.plan_of(view, name)
+            if plan.channel is Channel.EMAIL:
+                return house.template_of(view, plan.template), plan.purpose
     template = view.published(TEMPLATE)
     if template is None:
         raise NotFound("no message is published yet", "run: troth apply")
-    kept: outreach.Renderer | None = hub.kept.get(template.label)
+    return template, PURPOSE
+
+
+_COMING = frozenset({plans.Stage.APPROVED, plans.Stage.SCHEDULED, plans.Stage.RUNNING})
+
+
+def _renderer(hub: Hub, view: View) -> outreach.Renderer:
+    template, purpose = _next(view)
+    kept: outreach.Renderer | None = hub.kept.get(template.label + purpose)
     if kept is None:
-        campaign = outreach.Campaign("levels", PURPOSE, "00" * 32, template, hub.ws.sender())
+        campaign = outreach.Campaign("levels", purpose, "00" * 32, template, hub.ws.sender())
         shelf = outreach.Shelf(hub.names, ranking.Alike(0, {}))
-        kept = hub.kept[template.label] = outreach.Renderer(hub.ws.desk, campaign, shelf, ())
+        kept = outreach.Renderer(hub.ws.desk, campaign, shelf, ())
+        hub.kept[template.label + purpose] = kept
     return kept
 
 
-def _at(renderer: outreach.Renderer, view: View, judged: outreach.Judged, k: int) -> Shown:
+def _at(  # noqa: PLR0913 - one message and who looks at it
+    hub: Hub,
+    renderer: outreach.Renderer,
+    view: View,
+    judged: outreach.Judged,
+    k: int,
+    eyes: owndata.Eyes | None,
+) -> Shown:
     opens = frozenset[str]().union(*judged.facts.house.levels[: k + 1])
     agreed = judged.request.categories & opens
     used, missing = tuple(sorted(agreed)), tuple(sorted(opens - agreed))
     request = narrowed(judged.request, agreed)
     answer = gate.decide(request, judged.facts)
+    late = isinstance(answer, Refusal) and all(r.code in TIMED for r in answer.reasons)
+    if eyes is not None and late:
+        answer = owndata.look(hub.ws, view, eyes, agreed | {"contact.email"})
     if k == 0 or isinstance(answer, Refusal):
         return Shown(k, used if k else (), missing, None)
     person = judged.gathered.person

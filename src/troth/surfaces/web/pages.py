@@ -26,8 +26,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 
     @app.api_route("/", methods=READ, include_in_schema=False)
     def overview(request: Request) -> Response:
-        told = figures(hub)
-        return page(hub, "hub.html", here="hub", doors=console.doors(hub, request), **told)
+        told = {**figures(hub), "doors": console.doors(hub, request)}
+        return page(hub, "hub.html", here="hub", ready=hub.kept["ready"](request), **told)
 
     @app.api_route("/refused", methods=READ, include_in_schema=False)
     def refused() -> Response:

@@ -24,6 +24,7 @@ from troth import crypto
 from troth.app import Workspace
 from troth.errors import Fault, InvalidInput, Unavailable
 from troth.surfaces import words
+from troth.surfaces.portal import PORTAL
 from troth.surfaces.web import (
     api,
     ask,
@@ -32,6 +33,8 @@ from troth.surfaces.web import (
     complaint,
     connections,
     console,
+    desk,
+    documents,
     go,
     home,
     inbox,
@@ -42,6 +45,7 @@ from troth.surfaces.web import (
     people,
     report,
     results,
+    retention,
     segments,
     signin,
     site,
@@ -68,6 +72,7 @@ PARTS = (
     tiles,
     api,
     complaint,
+    desk,
     people,
     report,
     site,
@@ -80,6 +85,9 @@ PARTS = (
     listcheck,
     messages,
     tour,
+    documents,
+    retention,
+    *PORTAL,
 )
 """Every part with pages or addresses of its own; each has `add_routes(app, hub)`, and `PUBLIC`
 where some of them need neither session nor key."""

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from troth import app as house
 from troth import crypto
-from troth.app import site, site_place
+from troth.app import site, site_banner, site_place
 from troth.capabilities import onsite
 from troth.engines import signals
 from troth.errors import InvalidInput
@@ -36,6 +36,7 @@ PUBLIC = {
     "/.well-known/gpc.json": "says to everybody that the opt-out signal is honoured",
     "/api/v1/site/token": "gives the right to write one answer; sets and records nothing",
     "/api/v1/site/consent": "a page of the shop with a fresh token; the visitor's own act",
+    "/api/v1/site/banner": "the same, as a banner tool's own callback says it",
     "/api/v1/site/events": "a page of the shop; counts only for a browser that said yes",
     "/api/v1/content/{slot}": "a page of the shop; shows the default to whoever is not known",
 }
@@ -135,7 +136,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     _add_refusals(app, hub)
     _add_writes(app, hub)
     _add_reads(app, hub)
-    for path in ("site/token", "site/consent", "site/events", "content/{slot}"):
+    paths = ("site/token", "site/consent", "site/banner", "site/events", "content/{slot}")
+    for path in paths:
         app.add_api_route(
             f"/api/v1/{path}", _preflight(hub), methods=["OPTIONS"], include_in_schema=False
         )
@@ -165,6 +167,18 @@ def _add_writes(app: FastAPI, hub: Hub) -> None:
         key = request.headers.get("idempotency-key", "")
         right = door.right(told.session, told.notice)
         made = site.answer(hub.ws, told, right, key, signal=door.signal)
+        answer = _answer(door, made.body)
+        if made.cookie is not None:
+            _keep(hub, request, answer, made.cookie)
+        return answer
+
+    @app.post("/api/v1/site/banner", include_in_schema=False)
+    def banner(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
+        door = _door(hub, request, "write", "writes_per_minute")
+        told = site_banner.read_callback(raw)
+        key = request.headers.get("idempotency-key", "")
+        right = door.right(told.session, told.notice)
+        made = site_banner.pass_on(hub.ws, told, right, key, signal=door.signal)
         answer = _answer(door, made.body)
         if made.cookie is not None:
             _keep(hub, request, answer, made.cookie)
@@ -280,6 +294,16 @@ def _door(hub: Hub, request: Request, kind: str, limit: str) -> Door:
     limits.take(kind, _network(hub, request), site_place.rules().limits[limit], second)
     signal = signals.gpc(request.headers.items())
     return Door(origin, request.cookies.get(COOKIE, ""), signal)
+
+
+def limited(hub: Hub, request: Request, kind: str, most: int) -> None:
+    """Count a request of a public page against its network's limit.
+
+    Raises:
+        TooOften: This network asked `most` times in this minute already.
+    """
+    limits: Limits = hub.kept["site.limits"]
+    limits.take(kind, _network(hub, request), most, house.real_seconds())
 
 
 def _network(hub: Hub, request: Request) -> str:
