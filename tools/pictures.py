@@ -96,8 +96,23 @@ def main(address: str, sample: Path) -> None:
         lindiwe.open("/console/report")
         lindiwe.press("Count now")
         camera.take("report", "main", tall=1100)
+        _customer(Walk(browser, address))
         officer = Walk(browser, address)
         _complaint(officer, Camera(officer, FOLDER), told)
+
+
+def _customer(thandeka: Walk) -> None:
+    """Come in as a customer and look at what is theirs."""
+    camera = Camera(thandeka, FOLDER)
+    thandeka.open("/")
+    thandeka.press("Come in as Thandeka Mokoena")
+    camera.take("my", "body", tall=1100)
+    thandeka.open("/my/level?at=2")
+    camera.take("my-level", "body", tall=1150)
+    thandeka.open("/my/uses")
+    camera.take("my-uses", "body", tall=1000)
+    thandeka.open("/my/activity")
+    camera.take("my-activity", "body", tall=1000)
 
 
 def _list(lindiwe: Walk, camera: Camera, sample: Path) -> None:

@@ -33,7 +33,8 @@ made = functools.cache(hub_shop.shop.__wrapped__)
 
 def forms(shop):
     for route in shop.app.routes:
-        staff = not route.path.startswith("/api/") and route.path not in OPEN
+        apart = route.path.startswith(("/api/", "/my", "/embed/", "/record", "/forms", "/verify"))
+        staff = not apart and route.path not in OPEN
         if staff and "POST" in (route.methods or ()):
             yield re.sub(r"\{([^}]+)\}", lambda m: VALUES[m[1]], route.path)
 

@@ -70,6 +70,7 @@ def paths(shop):
         "role": ["marketer"], "token": [token, "A" * 32], "name": ["winback", "trial", "x.css"],
         "file": ["answer.pdf"], "level": ["1", "5"], "number": [str(number)], "slot": ["home"],
         "campaign": ["winback-1"], "told": [x.rpartition("/")[2] for x in links[:2]] or ["x"],
+        "version": ["1"], "purpose": ["offers"], "request_id": ["r-1"], "way": ["link"],
         "mark": ["aaaa"], "act": ["submit"], "scheme": ["light", "dark"], "path:path": ["0/000"],
     }  # fmt: skip
     for route in shop.app.routes:
@@ -77,7 +78,7 @@ def paths(shop):
             continue
         found = [route.path]
         for key in re.findall(r"\{([^}]+)\}", route.path):
-            found = [p.replace(f"{{{key}}}", v) for p in found for v in values[key]]
+            found = [p.replace(f"{{{key}}}", v) for p in found for v in values.get(key, ["1"])]
         yield from found
         yield from (each + MORE for each in found)
 

@@ -37,6 +37,9 @@ READINGS = {
     " the sender's seat asks for consent or a customer, which is stricter",
     "signal": "GPC is for sale, sharing and targeted advertising: it closes `personalise`, the"
     " consent to be mailed is another act and stays",
+    "wishes": "preferences.csv holds what each wishes now; a pause ends at its moment; `most` counts"
+    " marketing mails handed over in the 30 days before; quiet hours run from the first minute up"
+    " to the last, past midnight if that is earlier, and while no zone is known in every zone",
     "level": "the newest word on the slider counts; only 0 stops marketing",
 }
 
@@ -143,6 +146,7 @@ class Papers:
             row["zone"] for row in self.customers if row["zone"] and row["residence"] in unknown
         } | {self.house["zone"]}
         self.bought = self.last_purchases()
+        self.wishes = {row["external_id"]: row for row in rows(self.folder / "preferences.csv")}
 
     def _acts(self) -> dict[str, list[dict[str, str]]]:
         """Group acts by person; a row said twice counts once."""
@@ -233,6 +237,28 @@ class Opinion:
             out.append("level 0")
         if in_za and who["subject"] != "juristic" and self._quiet(who["zone"]):
             out.append("quiet time (ZA-14, cautious for e-mail)")
+        return out + self._wished(who)
+
+    def _wished(self, who: dict[str, str]) -> list[str]:
+        """Return what the person's own wishes say against it; columns: external_id, pause_until,
+        most, sent (mails of the last 30 days), quiet_from, quiet_to."""
+        wish = self.papers.wishes.get(who["external_id"])
+        if wish is None:
+            return []
+        out = []
+        if wish["pause_until"] and self.papers.at < datetime.fromisoformat(wish["pause_until"]):
+            out.append("paused by the person")
+        if wish["most"] and int(wish["sent"]) >= int(wish["most"]):
+            out.append("as many as the person wishes")
+        if wish["quiet_from"]:
+            first, last = (time.fromisoformat(wish[f"quiet_{edge}"]) for edge in ("from", "to"))
+            zones = [who["zone"]] if who["zone"] else sorted(self.papers.zones)
+            clocks = [self.papers.at.astimezone(ZoneInfo(each)).time() for each in zones]
+            asleep = [
+                c >= first or c < last if last <= first else first <= c < last for c in clocks
+            ]
+            if any(asleep):
+                out.append("the person's quiet hours")
         return out
 
     def _timed(self, act: dict[str, str]) -> dict | None:

@@ -13,10 +13,10 @@ import pytest
 import second_opinion
 
 from troth import app
-from troth.capabilities import outreach
+from troth.capabilities import outreach, preferences
 from troth.kernel import gate
 from troth.surfaces.demo.run import run_demo
-from troth.terms import Actor, Role, instant
+from troth.terms import Actor, Instant, Role, Wishes, instant
 
 MARKETER = Actor(Role.MARKETER, "lindiwe@marula.example")
 LAST = """copy (select external_id, strftime(max("at"), '%Y-%m-%dT%H:%M:%S+00:00') as "at"
@@ -142,6 +142,57 @@ def test_the_second_opinion_itself_sees_a_planted_wrong(opinion):
     assert judge.objections(someone) == ["withdrawn under marketing"]
     opinion.acts[someone["external_id"]].pop()
     assert judge.objections(someone) == []
+
+
+WISHES = ("external_id", "pause_until", "most", "sent", "quiet_from", "quiet_to")
+HOUR = timedelta(hours=1)
+
+
+def wish_something(folder, at, names):
+    """Let these people wish one thing each, in the record and in a plain file beside it."""
+    end = at + 2 * HOUR
+    kinds = [
+        (Wishes(pause_until=int(instant(end))), {"pause_until": end.isoformat()}),
+        (Wishes(most=1), {"most": "1"}),
+        (Wishes(quiet=(540, 660)), {"quiet_from": "09:00", "quiet_to": "11:00"}),
+        (Wishes(quiet=(1320, 600)), {"quiet_from": "22:00", "quiet_to": "10:00"}),
+    ]
+    ws, lines = app.open(folder, at=instant(at)), []
+    try:
+        for place, name in enumerate(names):
+            with ws.store.look() as view:
+                person = ws.desk.find(view, name)
+                record = view.gather([person], None)[0].record
+            wish, told = kinds[place % len(kinds)]
+            actor = Actor(Role.PERSON, person.hex())
+            preferences.set_preferences(ws.desk, person, wish, actor)
+            month = int(instant(at - timedelta(days=30)))
+            sent = sum(Instant(month) < each for each in record.sends.get("email", ()))
+            lines.append({**dict.fromkeys(WISHES, ""), **told, "external_id": name,
+                          "sent": str(sent)})  # fmt: skip
+    finally:
+        ws.close()
+    with (folder / "preferences.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, WISHES)
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def test_what_people_wish_is_read_alike_at_any_hour(demo, opinion):
+    """The last test of this file: it changes the demo's record."""
+    folder, _ = demo
+    at = opinion.at + timedelta(minutes=30)
+    before = allowed_by_the_program(folder, at)
+    placed = {who["external_id"] for who in opinion.customers if who["zone"]}
+    wish_something(folder, at, sorted(before & placed)[:80])
+    for later in (timedelta(), HOUR, 3 * HOUR):
+        mine, differing = differences(papers(folder, at + later),
+                                      allowed_by_the_program(folder, at + later))  # fmt: skip
+        changed = changed_their_mind(folder, opinion.at, differing)
+        assert {name: why for name, why in differing.items() if name not in changed} == {}
+        assert len(before - mine) > 10  # planted: they do say no
+    (folder / "preferences.csv").unlink()
+    assert differences(papers(folder, at), allowed_by_the_program(folder, at))[1] != {}
 
 
 def test_the_second_opinion_shares_no_code_with_the_program():

@@ -11,13 +11,17 @@ from playwright.sync_api import sync_playwright
 from test_pages_look import CHROMIUM, QUIET, SMALL, WIDE
 
 from troth import app
+from troth.capabilities import rights
 from troth.capabilities.outreach import steps
 from troth.surfaces.web import console
 from troth.terms import Actor, Role
 
 LINDIWE, SIPHO = (Actor(Role.MARKETER, f"{n}@marula.example") for n in ("lindiwe", "sipho"))
 OFFICER = Actor(Role.OFFICER, "nokuthula@marula.example")
-ROLES = {"people": "support", "complaint": "privacy_officer", "staff": "it", "connections": "it"}
+ROLES = {"people": "support", "complaint": "privacy_officer", "staff": "it", "connections": "it",
+    "documents": "privacy_officer", "retention": "privacy_officer",
+    "requests": "privacy_officer",
+}  # fmt: skip
 """Part of the console → whose page it is; a marketer's where nothing is said."""
 FILLED = {
     "/console/campaigns/{name}": "spring",
@@ -26,6 +30,7 @@ FILLED = {
     "/console/segments/{name}": "winback",
     "/console/messages/{name}": "winback",
     "/console/messages/{name}/history": "winback",
+    "/console/documents/{name}": "popia-2",
 }
 """Page with a name in its address → a name that the shop below has."""
 NO_PAGE = re.compile(r"\.(pdf|csv|zip)$|/frame/|/\{file\}$|^/console/list/")
@@ -73,7 +78,17 @@ def house(tmp_path_factory):
             app.draft_campaign(made.ws, app.Asked(name, "winback", "winback"), writer)
             app.submit_campaign(made.ws, name, writer)
         steps.give_back(made.ws.desk, "winter", "The subject says too much.", OFFICER)
+        FILLED["/console/requests/{name}"] = _asked(made)
         yield made
+
+
+def _asked(made) -> str:
+    """A request that waits at the desk; return its id."""
+    desk = made.ws.desk
+    with desk.store.look() as view:
+        person = next(p for p in view.people(None, 3) if p != desk.scribe.house)
+    asked = rights.Asked("access", how="letter", text="What do you hold?")
+    return rights.open_request(desk, person, asked, OFFICER).id
 
 
 @pytest.fixture(scope="module")

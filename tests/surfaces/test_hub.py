@@ -56,9 +56,11 @@ def test_the_stylesheet_is_small_and_cached_by_its_content():
     answer = get(link)
     assert answer.headers["content-type"].startswith("text/css")
     assert "immutable" in answer.headers["cache-control"]
-    sheets = [body for name, body in static_files().items() if name.endswith(".css")]
-    assert sum(map(len, sheets)) <= 30_000
-    for sheet in sheets:
+    sheets = {name: body for name, body in static_files().items() if name.endswith(".css")}
+    assert sheets.keys() == {"hub.css", "console.css", "portal.css"}
+    assert len(sheets["hub.css"]) + len(sheets["console.css"]) <= 30_000  # a page of staff
+    assert len(sheets["portal.css"]) <= 15_000  # a page of a customer, beside the brand's colours
+    for sheet in sheets.values():
         assert b"url(" not in sheet
         assert b"@import" not in sheet
 

@@ -53,7 +53,8 @@ def unguarded(app) -> list[str]:
                 continue
             answer = client.request(method, fill(path), content=b"{}")
             asked = answer.status_code == 401 or (
-                answer.status_code == 303 and answer.headers["location"].startswith("/signin")
+                answer.status_code == 303
+                and answer.headers["location"].startswith(("/signin", "/my/enter"))
             )
             if not asked:
                 found.append(f"{method} {path} {answer.status_code}")

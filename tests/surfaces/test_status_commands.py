@@ -192,7 +192,7 @@ def test_a_clock_that_lags_the_record_and_a_full_disk_are_red(ws, monkeypatch):
 
 
 def test_every_red_word_has_a_remedy():
-    kinds = {"clock", "ledger", "disk", "registry"}
+    kinds = {"clock", "ledger", "disk", "registry", "requests"}
     assert status.REMEDIES.keys() == kinds
     assert all(status.REMEDIES.values())
 
