@@ -112,11 +112,11 @@ def reads(port, seconds, paths):
     return took
 
 
-def known(port):
+def known(port, pages):
     """Keep the paths this house answers with a page."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     for _ in range(3):  # compiled templates, learnt neighbours, open connections
-        found = {path: fetch(connection, path)[1] for path in PAGES}
+        found = {path: fetch(connection, path)[1] for path in pages}
     print("not read:", *(f"{path} ({status})" for path, status in found.items() if status != 200))
     return [path for path, status in found.items() if status == 200]
 
@@ -142,7 +142,7 @@ def inbox_of(folder, ws, people):
         inbox.stop()
 
 
-def main():
+def main(pages=PAGES, come_in=enter):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("people", nargs="?", type=int, default=3_000)
     parser.add_argument("seconds", nargs="?", type=int, default=15)
@@ -160,8 +160,8 @@ def main():
         web = spawn.Process(target=_serve, args=(folder, ready, port, since), daemon=True)
         web.start()
         assert ready.wait(60)
-        enter(port.value)
-        paths = known(port.value)
+        come_in(port.value)
+        paths = known(port.value, pages)
         quiet = reads(port.value, given.seconds / 3, paths)
         worker = spawn.Process(
             target=_campaigns, args=(folder, people[MAILS:], sink, stop, sent, since), daemon=True
