@@ -109,10 +109,13 @@ def _customer(thandeka: Walk) -> None:
     camera.take("my", "body", tall=1100)
     thandeka.open("/my/level?at=2")
     camera.take("my-level", "body", tall=1150)
-    thandeka.open("/my/uses")
-    camera.take("my-uses", "body", tall=1000)
     thandeka.open("/my/activity")
     camera.take("my-activity", "body", tall=1000)
+    thandeka.open("/")
+    thandeka.press("Come in as Annelie van der Merwe")
+    thandeka.page.locator("footer button:text-is('English')").click()
+    thandeka.open("/my/uses")
+    camera.take("my-uses", "body", tall=1000)
 
 
 def _list(lindiwe: Walk, camera: Camera, sample: Path) -> None:

@@ -518,10 +518,15 @@ def test_names_interests_and_requests_stay_text_on_every_page_and_in_the_package
     text = f"=2+2 {HOSTILE}\r\nX-Planted: yes"
     answer = send(client, "/my/requests", right="access", text=text, key=f'">{HOSTILE}')
     assert "x-planted" not in answer.headers
+    shown = 0
     for route in house.app.routes:
         if route.path.startswith("/my") and "{" not in route.path and "GET" in route.methods:
-            assert HOSTILE not in client.get(route.path).text, route.path
+            page = client.get(route.path).text
+            assert HOSTILE not in page, route.path
+            shown += "&lt;script&gt;alert(1)" in page
+    assert shown >= 2  # it is there, as text
     packed = zipfile.ZipFile(io.BytesIO(send(client, "/my/download", part="all").content))
+    kept = False
     for name in packed.namelist():
         if name.endswith(".html"):
             assert HOSTILE.encode() not in packed.read(name)
@@ -529,6 +534,8 @@ def test_names_interests_and_requests_stay_text_on_every_page_and_in_the_package
             rows = csv.reader(io.StringIO(packed.read(name).decode("utf-8-sig")))
             cells = [cell for row in rows for cell in row]
             assert not [c for c in cells if c[:1] in "=+@\t\r" and c], name
+            kept |= any("=1+1" in c for c in cells)
+    assert kept  # it is there, disarmed
 
 
 def test_every_page_of_this_side_may_be_framed_by_its_own_pages_alone(house):
@@ -549,6 +556,7 @@ def test_a_form_without_its_token_or_from_elsewhere_does_nothing(house):
         if route.path.startswith("/my/") and "POST" in getattr(route, "methods", ())
         and "{token}" not in route.path and route.path not in {"/my/language", "/my/out"}
     )  # fmt: skip
+    assert len(posts) > 15
     before = len(house.chain(ann))
     for path in posts:
         for sent in ({}, {"form": ""}, {"form": "x" * 24}):

@@ -315,7 +315,7 @@ def test_an_address_of_an_id_merged_away_leads_to_the_one_who_stayed(house):
 def test_a_proxy_of_this_machine_says_for_whom_it_asks_and_nobody_else_does(house):
     def seen(host, told):
         scope = {"type": "http", "client": (host, 1), "headers": [(b"x-forwarded-for", told)]}
-        return pages.network(Request(scope))
+        return pages.network(house.app.state.hub, Request(scope))
 
     assert seen("127.0.0.1", b"203.0.113.9, 198.51.100.4") == "198.51.100.4"
     assert seen("127.0.0.1", b"nonsense") == "127.0.0.1"

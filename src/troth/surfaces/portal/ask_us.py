@@ -75,7 +75,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             form.get("right", ""), address, form.get("text", ""), form.get("name", "")
         )
         try:
-            if "@" not in address or not wired.ask(hub.ws, address, network(request), cookie):
+            if "@" not in address or not wired.ask(hub.ws, address, network(hub, request), cookie):
                 return RedirectResponse(
                     f"{HERE}?say={'wait' if '@' in address else 'address'}", 303
                 )

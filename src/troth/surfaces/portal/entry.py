@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from troth import app as house
 from troth import crypto
 from troth.app import entry as wired
-from troth.app import owndata
+from troth.app import owndata, site_place
 from troth.capabilities import people
 from troth.capabilities.people import entry
 from troth.errors import InvalidInput, NotFound
@@ -111,7 +111,7 @@ def _asking(app: FastAPI, hub: Hub) -> None:
         if not cookie:
             return RedirectResponse("/my/enter?say=old", 303)
         try:
-            good = wired.ask(hub.ws, form.get("address", "")[:320], network(request), cookie)
+            good = wired.ask(hub.ws, form.get("address", "")[:320], network(hub, request), cookie)
         except InvalidInput:
             return RedirectResponse("/my/enter?say=address", 303)
         return answered(hub, good=good)
@@ -357,15 +357,17 @@ def _elsewhere(here: Site, request: Request) -> str:
 # What binds a browser
 
 
-def network(request: Request) -> str:
+def network(hub: Hub, request: Request) -> str:
     """Return from which network a request comes, as the counts of asks know it.
 
-    A proxy on this machine says for whom it asks, last in its list.
+    The proxy that `site.forwarded` speaks of, or else one on this machine, says for whom it asks,
+    last in its list.
     """
     host = request.client.host if request.client else ""
-    told = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    named = site_place.place(hub.ws).forwarded
+    told = request.headers.get(named or "x-forwarded-for", "").rpartition(",")[2].strip()
     try:
-        if ip_address(host).is_loopback and told:
+        if told and (named or ip_address(host).is_loopback):
             host = str(ip_address(told))
     except ValueError:  # a name, or no address at all: they share one count
         pass

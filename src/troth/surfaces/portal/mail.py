@@ -84,7 +84,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         if not cookie:
             return RedirectResponse("/my/enter?say=old", 303)
         try:
-            good = wired.ask_for_mail(hub.ws, token, entry.network(request), cookie)
+            good = wired.ask_for_mail(hub.ws, token, entry.network(hub, request), cookie)
         except NotFound:
             return _unknown(hub, request)
         return entry.answered(hub, good=good)

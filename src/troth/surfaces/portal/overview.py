@@ -32,6 +32,7 @@ VALUES: Final = (
 )  # fmt: skip
 BEHAVIOUR: Final = owndata.SCOPES
 _ALLOWED: Final = frozenset({PurposeKind.MARKETING, PurposeKind.PERSONALISE})
+_HANDED_ON: Final = frozenset({Action.SHARE, Action.EXPORT})
 _WHERE: Final[Mapping[str, str]] = {
     "identity.name": "/my/correct",
     "identity.age": "/my/correct",
@@ -156,6 +157,18 @@ def _stored(hub: Hub, visit: Visit) -> Sequence[tuple[str, str]]:
         (visit.gettext("Country"), said.country(visit.tongue, code) if code else unknown),
         (visit.gettext("Protection"), protection),
         (visit.gettext("Backups"), backup),
+        (visit.gettext("Delivery"), _delivery(hub, visit)),
+    )
+
+
+def _delivery(hub: Hub, visit: Visit) -> str:
+    """Say through whose hands a message goes: its address and words, nothing else."""
+    relay = hub.ws.settings.relay_host
+    if relay in {"localhost", "127.0.0.1", "::1"}:
+        return visit.gettext("Our own mail system hands messages to your mailbox's.")
+    return visit.gettext(
+        "%(relay)s delivers our messages and sees the address and the message of each.",
+        relay=relay,
     )
 
 
@@ -194,7 +207,7 @@ def _fold(hub: Hub, view: View, person: PersonId, into: History) -> None:
         elif isinstance(told, (events.FactsRecorded, events.PersonCreated)):
             _note(into, ("facts",), at, told.source)
         elif isinstance(told, events.UsePermitted):
-            into.shared += told.action == Action.SHARE
+            into.shared += told.action in _HANDED_ON
 
 
 def _note(into: History, categories: Iterable[str], at: Instant, source: str) -> None:
