@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import marula
 import pytest
 
 from troth import app
@@ -236,3 +237,33 @@ def _withdrawn():
     from troth.terms import ConsentStatus
 
     return ConsentAct(ConsentStatus.WITHDRAWN, "offers", ("email",))
+
+
+def blocks(house, person):
+    with house.ws.store.look() as view:
+        sup = view.gather([person], Channel.EMAIL)[0].contact.sup
+        return [b.reason for b in view.blocks([sup]).get(sup, ())]
+
+
+@pytest.mark.parametrize("status", ["withdrawn", "objected"])
+def test_a_no_that_was_cut_short_is_on_the_list_later_unless_a_yes_came_since(
+    house, monkeypatch, status
+):
+    def away(*_given):
+        raise Unavailable("not now")
+
+    people = [house.newcomer(name, {}) for name in ("stays", "again")]
+    with monkeypatch.context() as cut:
+        cut.setattr(preferences.binding, "suppress_point", away)
+        for person in people:
+            with pytest.raises(Unavailable):
+                house.say(person, status, binds=("email",))
+        house.at(marula.NOW + timedelta(minutes=1))
+        assert standing(house, "binding").red
+        house.say(people[1], "given", notice="offers@3", method="checkbox", proof="form:1")
+    house.ws.follow()
+    reason = {"withdrawn": "unsubscribe", "objected": "objection"}[status]
+    assert [blocks(house, each) for each in people] == [[reason], []]
+    assert standing(house, "binding").lag == 0
+    house.ws.follow()
+    assert [blocks(house, each) for each in people] == [[reason], []]

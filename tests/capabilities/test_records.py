@@ -1,6 +1,7 @@
 """A consent record: made when somebody says something, proven by its event, made anew at will."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -92,6 +93,45 @@ def test_the_same_bytes_come_again_though_the_house_changed_in_that_very_second(
     assert crypto.sha256(newest(house, person)[1]).hex() == booked[0].payload.record
     house.say(person, "reaffirmed", **YES)
     assert b"P31D" in newest(house, person)[1]
+
+
+def place(raw):
+    value = json.loads(raw)["dpv:hasProcess"][0]["dpv:hasStorageCondition"]
+    return next(v["rdf:value"] for v in value if v["@type"] == "dpv:StorageLocation")
+
+
+def store_in(house, country):
+    path = house.folder / "troth.toml"
+    kept = re.sub(r"(?ms)^\[storage\].*?(?=^\[|\Z)", "", path.read_text())
+    told = f'[storage]\ncountry = "{country}"\n\n' if country is not None else ""
+    path.write_text(f"{kept.rstrip()}\n\n{told}")
+    house.at(marula.NOW + timedelta(hours=1))
+    house.ws.apply()
+
+
+@pytest.mark.parametrize(("country", "told"), [
+    ("ZA", "loc:ZA"), ("Germany", "Germany"), ("", "not stated"), (None, "not stated"),
+])  # fmt: skip
+def test_a_record_says_where_the_data_lies_as_the_house_says_and_never_its_seat(
+    house, person, country, told
+):
+    store_in(house, country)
+    house.say(person, "given", **YES)
+    _, raw = newest(house, person)
+    assert place(raw) == told
+    assert dpv.terms_of(preferences.require_record(raw)) <= records.terms()
+
+
+def test_a_record_made_by_an_earlier_table_comes_again_to_the_same_bytes(
+    house, person, monkeypatch
+):
+    store_in(house, "Germany")
+    with monkeypatch.context() as before:
+        before.setattr(records, "VERSIONS", (1,))
+        booked = house.say(person, "given", **YES)
+    kept, raw = newest(house, person)
+    assert crypto.sha256(raw).hex() == booked[0].payload.record == kept.digest
+    assert place(raw) == "loc:ZA"
 
 
 def test_a_record_that_cannot_be_made_anew_is_said_not_to_be_there_and_never_made_up(

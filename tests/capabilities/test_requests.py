@@ -8,14 +8,16 @@ import pytest
 from marula import days_ago
 
 from troth import app
-from troth.app import intake, request_acts
+from troth.app import intake, package, request_acts
 from troth.app import requests as desk_of
-from troth.capabilities import merging, preferences, rights
+from troth.capabilities import merging, people, preferences, rights
+from troth.capabilities.access.reading import Reading
 from troth.capabilities.rights import certificates, waiting
+from troth.capabilities.rights import requests_rules as rules
 from troth.capabilities.rights.requests import Asked, Move
 from troth.errors import EvidenceBroken, InvalidInput, NotFound, Unavailable
 from troth.kernel import events
-from troth.terms import DAY, Actor, Block, Channel, Instant, Role
+from troth.terms import DAY, Action, Actor, Block, Channel, Instant, Role
 
 OFFICER = Actor(Role.OFFICER, "nokuthula@marula.example")
 OTHER = Actor(Role.OFFICER, "second@marula.example")
@@ -152,11 +154,185 @@ def test_nobody_closes_what_was_not_checked(house):
         rights.move(house.desk, person, made.id, Move("fulfilled", report=b"x"), OFFICER)
     desk_of.plan(house.ws, person, made.id, OFFICER)
     rights.move(house.desk, person, made.id, Move("approved"), OFFICER)
-    with pytest.raises(InvalidInput, match="check"):
-        desk_of.fulfil(house.ws, person, made.id, OFFICER)
+    for words in ("", "Sent by post on Monday"):
+        with pytest.raises(InvalidInput, match="check"):
+            desk_of.fulfil(house.ws, person, made.id, OFFICER, words)
     assert states(house, person) == ["executing"]
+    package.build_for(house.ws, Reading(person, OFFICER, (), "letter", Action.EXPORT))
     done = desk_of.fulfil(house.ws, person, made.id, OFFICER, "Sent by post on Monday")
     assert (done.state, len(done.ground)) == ("fulfilled", 71)
+
+
+def taken_up(house, person, asked, **move):
+    made = rights.open_request(house.desk, person, asked, me(person))
+    desk_of.plan(house.ws, person, made.id, OFFICER)
+    return rights.move(house.desk, person, made.id, Move("approved", **move), OTHER)
+
+
+def test_words_close_a_review_and_nothing_a_record_can_show(house):
+    person = house.newcomer("probe", {})
+    for right in ("access", "portability", "correction", "restriction", "objection"):
+        made = taken_up(house, person, Asked(right))
+        with pytest.raises(InvalidInput, match="check"):
+            desk_of.fulfil(house.ws, person, made.id, OFFICER, "all done")
+    made = taken_up(house, person, Asked("review"))
+    with pytest.raises(InvalidInput, match="check"):
+        desk_of.fulfil(house.ws, person, made.id, OFFICER, " ")
+    assert desk_of.fulfil(house.ws, person, made.id, OFFICER, "It stays, for").state == "fulfilled"
+
+
+def test_a_deletion_is_approved_for_a_moment_or_not_at_all(house):
+    person = house.newcomer("probe", {})
+    with pytest.raises(InvalidInput, match="moment"):
+        taken_up(house, person, DELETION)
+    assert (states(house, person), house.codes(person)) == (["planned"], [])
+
+
+def test_what_only_grew_too_old_closes_no_deletion(house):
+    held = rules.Request("rq-a", "deletion", "executing", Instant(0), Instant(1), "ZA-8", "mail")
+    aged = events.RetentionApplied(("views",), (), "cookies")
+    assert not desk_of._seen(held, [aged])
+    assert desk_of._seen(held, [replace(aged, rule="request")])
+    assert desk_of._seen(held, [replace(aged, rule="rq-a")])
+    assert desk_of._seen(held, [events.BehaviourDeleted(1, "kind", {}, {}, "own wish")])
+
+
+def test_a_correction_is_closed_by_its_own_fields_alone(house):
+    person = house.newcomer("probe", {}, given_name="Ana")
+    made = taken_up(house, person, Asked("correction", scope=("name.given", "contact.email")))
+    rights.correct(house.desk, person, "name.given", "Anna", "desk", SUPPORT)
+    with pytest.raises(InvalidInput, match="check"):
+        desk_of.fulfil(house.ws, person, made.id, OFFICER, "done")
+    people.change_address(house.desk, person, Channel.EMAIL, "new@post.example", "desk", OFFICER)
+    assert desk_of.fulfil(house.ws, person, made.id, OFFICER).state == "fulfilled"
+
+
+# Only storing: each ends their own
+
+
+def test_whoever_lifts_a_restriction_lifts_their_own_and_never_a_grace(house):
+    person = house.newcomer("probe", {})
+    rights.restrict(house.desk, person, "disputed", OFFICER)
+    with pytest.raises(InvalidInput, match="not restricted by you"):
+        rights.lift_restriction(house.desk, person, "mine", me(person))
+    request_acts.only_store(house.ws, person, me(person))
+    made = desk_of.ask_deletion(house.ws, person, DELETION, me(person), wait=True)
+    rights.lift_restriction(house.desk, person, "mine", me(person))
+    assert "restricted" in house.codes(person)
+    rights.lift_restriction(house.desk, person, "settled", OFFICER)
+    assert "restricted" in house.codes(person)
+    with house.ws.store.look() as view:
+        assert list(rights.holds(house.desk, view, person)) == [f"deletion {made.id}"]
+    desk_of.cancel(house.ws, person, made.id, me(person))
+    assert house.codes(person) == []
+
+
+def test_a_persons_own_wish_outlives_the_deletion_they_took_back_and_is_theirs_to_lift(house):
+    person = house.newcomer("probe", {})
+    request_acts.only_store(house.ws, person, me(person))
+    made = desk_of.ask_deletion(house.ws, person, DELETION, me(person), wait=True)
+    desk_of.cancel(house.ws, person, made.id, me(person))
+    assert "restricted" in house.codes(person)
+    rights.lift_restriction(house.desk, person, "mine", me(person))
+    assert house.codes(person) == []
+
+
+def test_a_deletion_refused_in_its_grace_leaves_nobody_restricted(house):
+    person = house.newcomer("probe", {})
+    made = desk_of.ask_deletion(house.ws, person, DELETION, me(person), wait=True)
+    no = Move("denied", ground="kept_by_law", text="An order came")
+    rights.move(house.desk, person, made.id, no, OFFICER)
+    assert house.codes(person) == []
+
+
+def test_a_grace_of_an_id_merged_since_is_kept_and_ended_for_the_one_who_stays(house):
+    one, two = house.newcomer("one", {}), house.newcomer("two", {"idempotency_key": "b"})
+    made = desk_of.ask_deletion(house.ws, two, DELETION, me(two), wait=True)
+    merging.merge(house.desk, one, two, "the same person", OFFICER)
+    rights.restrict(house.desk, two, "disputed", OFFICER)
+    rights.lift_restriction(house.desk, two, "settled", OFFICER)
+    assert "restricted" in house.codes(one)
+    desk_of.cancel(house.ws, one, made.id, me(one))
+    assert house.codes(one) == []
+
+
+def test_the_days_to_think_are_cut_short_by_the_person_alone(house):
+    person = house.newcomer("probe", {})
+    made = desk_of.ask_deletion(house.ws, person, DELETION, me(person), wait=True)
+    for actor in (OFFICER, desk_of.HOUSE):
+        with pytest.raises(InvalidInput, match="days to think"):
+            desk_of.carry_out(house.ws, person, made.id, actor)
+    assert desk_of.carry_out(house.ws, person, made.id, me(person)).data["request"] == made.id
+
+
+def test_a_reminder_is_noted_once_its_letter_is_written(house, monkeypatch):
+    person = house.newcomer("probe", {})
+    made = desk_of.ask_deletion(house.ws, person, DELETION, me(person), wait=True)
+    house.at(house.when() + timedelta(days=6, hours=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(desk_of.request_letters, "write", _cut)
+        assert desk_of.tend(house.ws)["reminded"] == 0
+    with house.ws.store.look() as view:
+        assert rights.request_of(house.desk, view, person, made.id).acted("noted") is None
+    assert desk_of.tend(house.ws)["reminded"] == 1
+
+
+def test_keys_and_duplicates_hold_over_every_id_of_a_person(house):
+    one, two = house.newcomer("one"), house.newcomer("two")
+    made = rights.open_request(house.desk, two, replace(ACCESS, key="form-17"), me(two))
+    merging.merge(house.desk, one, two, "the same person", OFFICER)
+    again = rights.open_request(house.desk, one, replace(ACCESS, key="form-17"), me(one))
+    assert again.id == made.id
+    linked = rights.open_request(house.desk, one, ACCESS, me(one))
+    assert (linked.state, linked.other) == ("linked", made.id)
+
+
+def test_what_was_asked_often_puts_off_nothing_else_and_never_a_deletion(house):
+    person = house.newcomer()
+    for _ in range(6):
+        rights.open_request(house.desk, person, ACCESS, me(person))
+    assert rights.open_request(house.desk, person, Asked("review"), me(person)).open
+    for _ in range(8):
+        rights.open_request(house.desk, person, DELETION, me(person))
+
+
+@pytest.mark.parametrize("act", [request_acts.only_store, request_acts.no_marketing])
+def test_a_stop_that_stands_is_returned_and_written_no_second_time(house, act):
+    person = house.newcomer("probe", {})
+    made, _ = act(house.ws, person, me(person))
+    before = len(house.chain(person))
+    assert act(house.ws, person, me(person))[0] == made
+    assert len(house.chain(person)) == before
+
+
+def test_a_stop_that_ended_since_is_done_again(house):
+    person = house.newcomer("probe", {})
+    made, _ = request_acts.only_store(house.ws, person, me(person))
+    rights.lift_restriction(house.desk, person, "mine", me(person))
+    again, n = request_acts.only_store(house.ws, person, me(person))
+    assert again.id != made.id
+    assert house.chain(person)[n - 1].type == "processing.restricted"
+
+
+def test_an_erasure_outside_any_request_takes_and_counts_what_waited_unproven(house):
+    person, other = house.newcomer("probe", {}), house.newcomer("other")
+    intake.take(house.ws, intake.Brought("access", "probe@post.example", "Zzyzx"))
+    intake.take(house.ws, intake.Brought("access", "other@post.example"))
+    assert house.ws.erase(person, "rq-desk").counts["asked"] == 1
+    assert intake.waiting(house.ws) == 1
+    assert len(intake.under(house.ws, other)) == 1
+
+
+def test_what_waits_under_a_shared_address_stays_when_one_of_two_leaves(house):
+    shared = {"email": "pair@post.example"}
+    one, two = house.newcomer("one", **shared), house.newcomer("two", **shared)
+    intake.take(house.ws, intake.Brought("access", "pair@post.example", "Zzyzx"))
+    assert intake.under(house.ws, one) == intake.under(house.ws, two) == []
+    place = tables(house, intake.INTAKE)[intake.INTAKE][0][0].hex()
+    with pytest.raises(NotFound):
+        request_acts.adopt(house.ws, two, place, me(two))
+    house.ws.erase(one, "rq-desk")
+    assert [found.text for found in intake.under(house.ws, two)] == ["Zzyzx"]
 
 
 def test_a_closed_request_leaves_nothing_in_clear_but_ids_and_these_go_too(house):
@@ -511,3 +687,30 @@ def test_an_overdue_request_is_red_on_the_house(house):
     assert "requests" not in app.house_state(house.ws).reds(Instant(0))
     house.at(house.when() + timedelta(days=31))
     assert "requests" in app.house_state(house.ws).reds(Instant(0))
+
+
+@pytest.mark.parametrize(
+    ("right", "code"), [("objection", "objected"), ("restriction", "restricted")]
+)
+def test_a_stop_adopted_counts_from_the_day_it_was_asked_and_is_adopted_once(house, right, code):
+    person = house.newcomer("probe", {})
+    intake.take(house.ws, intake.Brought(right, "probe@post.example"))
+    [found] = intake.under(house.ws, person)
+    house.at(house.when() + timedelta(days=2))
+    made = request_acts.adopt(house.ws, person, found.place, me(person))
+    assert (made.state, made.received) == ("fulfilled", found.asked // 10**6 * 10**6)
+    assert code in house.codes(person)
+    with pytest.raises(NotFound):
+        request_acts.adopt(house.ws, person, found.place, me(person))
+
+
+def test_no_moment_lies_between_taking_a_deletion_back_and_the_end_of_its_grace(house):
+    person = house.newcomer("probe", {})
+    made = desk_of.ask_deletion(house.ws, person, DELETION, me(person), wait=True)
+    desk_of.cancel(house.ws, person, made.id, me(person))
+    with house.ws.store.look() as view:
+        seqs = {
+            (r.event.type, getattr(r.event.payload, "act", "")): r.seq
+            for r in house.desk.scribe.chain(view, person)
+        }
+    assert seqs["processing.restricted", ""] == seqs["request.acted", "withdrawn"] + 1

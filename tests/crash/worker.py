@@ -19,7 +19,8 @@ from marula import MARKETER, OFFICER, House
 
 from troth import app
 from troth.adapters.witness import FileJournal
-from troth.capabilities import outreach, people, rights
+from troth.capabilities import outreach, people, preferences, rights
+from troth.capabilities.preferences import binding
 from troth.errors import Conflict
 from troth.kernel import cutting
 
@@ -82,8 +83,25 @@ def delete(house, cut):
             people.delete(house.desk, person, choice, OFFICER, house.ws.settle)
 
 
+def stop(house, cut):
+    """Stop everything; `cut` names what it dies right before, or right after `bind`."""
+    place = {
+        "book": (preferences.choices, "_record_once"),
+        "journal": (FileJournal, "note_all"),
+        "bind": (binding, "bind"),
+        "drop": (binding, "drop_pointer"),
+    }.get(cut)
+    if place:
+        setattr(*place, lambda *_: die())
+    if cut == "listed":
+        done = binding.suppress_point
+        binding.suppress_point = lambda *given: (done(*given), die())
+    for person in candidates(house):
+        preferences.stop_everything(house.desk, person, OFFICER)
+
+
 STEPS = {"import": import_files, "book": book, "hand_over": hand_over, "erase": erase,
-         "delete": delete}  # fmt: skip
+         "delete": delete, "stop": stop}  # fmt: skip
 
 
 def main(folder, step, moment, given=""):

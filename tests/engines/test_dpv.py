@@ -158,6 +158,7 @@ def test_only_words_of_the_vendored_vocabulary_are_written_and_its_notice_lies_b
     notice = (DATA / "NOTICE").read_text()
     assert "W3C Software and Document License" in notice
     assert "software-license-2023" in notice
+    assert "document-license-2023" in notice
 
 
 def test_reading_gives_back_what_was_written_without_a_note():

@@ -175,8 +175,18 @@ def test_a_consent_that_needs_confirming_counts_once_confirmed_and_ends_no_refus
 def test_a_minor_agrees_only_through_a_guardian():
     child = replace(STRANGER, age="minor")
     assert status(told(child)) == "requested"
-    for guardian in ("competent_person", "authorised_agent"):
-        assert status(told(child, by=guardian)) == "given"
+    assert status(told(child, by="competent_person")) == "given"
+    for other in ("authorised_agent", "staff", "contact"):
+        assert status(told(child, by=other)) == "requested"
+
+
+def test_an_agent_says_no_for_somebody_of_any_age_and_never_yes():
+    for age in ("", "adult", "minor"):
+        person = replace(STRANGER, age=age)
+        assert status(told(person, by="authorised_agent")) == "requested"
+        agreed = told(person, by="competent_person", days=20)
+        assert status(told(agreed, "withdrawn", by="authorised_agent")) == "withdrawn"
+    assert status(told(told(STRANGER, "refused", days=20), by="authorised_agent")) == "refused"
 
 
 def test_a_yes_that_has_not_happened_yet_opens_nothing():

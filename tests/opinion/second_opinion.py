@@ -277,7 +277,7 @@ class Opinion:
             notice is not None
             and about in notice["purposes"]
             and bool(act["occurred_at"] and act["method"] and act["proof"])
-            and act["given_by"] in {"self", "competent_person", "authorised_agent", "staff"}
+            and act["given_by"] in {"self", "competent_person", "staff"}
             and (bool(act["confirmed_at"]) or not double)
         )
 

@@ -16,6 +16,7 @@ from troth.terms import SECOND, Instant
 
 WHO = "cast-adult"
 shop = functools.cache(make_shop)
+NOTICE = '<section class="card notice" lang="en" aria-label='
 OWN = re.compile(r"Rose compost|Fresh milk|Ground coffee")
 
 
@@ -94,15 +95,45 @@ def test_the_preview_is_the_message_that_comes():
     assert sum(each in said for each in words) > len(words) // 2
 
 
+def press(client, form: str):
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    return client.post(re.search(r'action="([^"]+)"', form)[1], data=fields)
+
+
+def test_going_up_shows_the_notice_beside_its_button_and_going_down_asks_for_none():
+    client = door(WHO)
+    post(client, "/my/level", "/my/level?at=2", level="2")
+    tick()
+    up, down = (client.get(f"/my/level?at={level}").text for level in (4, 1))
+    assert NOTICE in up
+    assert 'name="notice" value="personalise@2"' in up
+    assert NOTICE not in down
+    assert 'name="notice"' not in down
+    assert shop().chain(WHO)[-1].event.type == "consent.withdrawn"
+
+
+def test_undo_of_a_step_up_is_one_press():
+    client = door(WHO)
+    post(client, "/my/level", "/my/level?at=2", level="2")
+    tick()
+    post(client, "/my/level", "/my/level?at=4", level="4", notice="personalise@2")
+    undo = re.search(r'<div class="done-more">.*?</form>', client.get("/my/level").text, re.DOTALL)
+    tick()
+    assert press(client, undo[0]).status_code == 303
+    assert shop().chain(WHO)[-1].event.payload.level == 2
+
+
 def test_undo_takes_her_back_up_with_the_notice_beside_it():
     client = door(WHO)
     post(client, "/my/level", "/my/level?at=2", level="2")
     page = client.get("/my/level").text
     tick()
     undo = re.search(r'<div class="done-more">.*?</form>', page, re.DOTALL)[0]
-    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', undo))
-    answer = client.post("/my/level", data=fields)
-    assert answer.status_code == 303
+    led = press(client, undo)
+    beside = client.get(led.headers["location"]).text
+    assert NOTICE in beside
+    choose = re.search(r'<form[^>]*action="/my/level">.*?</form>', beside, re.DOTALL)[0]
+    assert press(client, choose).status_code == 303
     last = shop().chain(WHO)[-1].event.payload
     assert (last.status, last.level, last.notice) == ("given", 4, "personalise@2")
     assert campaign_to(WHO, "story-again")

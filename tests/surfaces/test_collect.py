@@ -12,11 +12,12 @@ from starlette.testclient import TestClient
 from troth import app as house_app
 from troth.app import collecting, records
 from troth.capabilities import people as people_of
+from troth.capabilities import preferences, rights
 from troth.engines import dpv
 from troth.kernel import gate
 from troth.kernel.desk import SYSTEM
 from troth.surfaces.web.server import build_app
-from troth.terms import Channel, instant
+from troth.terms import Block, Channel, instant
 
 FORM = "/embed/form/offers"
 
@@ -364,3 +365,61 @@ def test_a_notice_in_another_language_is_bound_to_it(house, app):
     [person] = people(house, "af@post.example")
     served = [e.payload for e in house.chain(person) if e.type == "notice.served"]
     assert [(s.notice, s.language) for s in served] == [("offers@3", "af")]
+
+
+def _objected(house, person):
+    house.say(person, "objected", channels=("*",), method="button")
+
+
+def _blocked(reason, scope="all", value=""):
+    def suppress(house, _person):
+        block = Block(reason, scope, value)
+        preferences.suppress(house.desk, Channel.EMAIL, "known@post.example", block, "story")
+
+    return suppress
+
+
+def _restricted(house, person):
+    rights.restrict(house.desk, person, "a claim is examined", marula.OFFICER)
+
+
+@pytest.mark.parametrize(("stands", "code"), [
+    (_objected, "objected"),
+    (_blocked("unsubscribe"), "suppressed_unsubscribe"),
+    (_blocked("unsubscribe", "purpose", "offers"), "suppressed_unsubscribe"),
+    (_blocked("complaint"), "suppressed_complaint"),
+    (_blocked("registry_block"), "registry_block"),
+    (_restricted, "restricted"),
+])  # fmt: skip
+def test_where_a_no_stands_no_letter_asks_and_the_page_says_the_same(house, app, stands, code):
+    known = house.newcomer("known")
+    stands(house, known)
+    client = browser(app)
+    before, fresh = house.codes(known), send(client, "fresh@post.example")[0]
+    house.folder.joinpath("inbox").mkdir(exist_ok=True)
+    link(house)
+    asked, _ = send(client, "known@post.example")
+    assert asked.text.split("<main")[1] == fresh.text.split("<main")[1]
+    with house.inbox() as port:
+        house_app.deliver_letters(house.ws, ("127.0.0.1", port))
+    assert not [m for m in house.mails() if "known@post.example" in m.rcpt_to]
+    told = house.chain(known)[-1]
+    assert told.type == "use.refused"
+    assert code in {r["code"] for r in told.payload.reasons}
+    assert house.codes(known) == before
+
+
+def test_a_no_to_something_else_keeps_nobody_from_being_asked(house, app):
+    known = house.newcomer("known")
+    _blocked("unsubscribe", "purpose", "newsletter")(house, known)
+    send(browser(app), "known@post.example")
+    assert "/my/confirm/" in link(house)
+
+
+def test_an_address_on_the_list_that_is_nobodys_is_not_asked_and_nobody_stays(house, app):
+    _blocked("unsubscribe")(house, None)
+    send(browser(app), "known@post.example")
+    with house.inbox() as port:
+        house_app.deliver_letters(house.ws, ("127.0.0.1", port))
+    assert house.mails() == []
+    assert people(house, "known@post.example") == []

@@ -10,13 +10,17 @@ from hub_shop import NOW
 from portal_door import door, shop
 
 from troth import crypto
+from troth.app import package
 from troth.capabilities import rights
+from troth.capabilities.access.reading import Reading
 from troth.capabilities.rights.requests import Asked
 from troth.kernel import proof
-from troth.terms import Actor, Role
+from troth.terms import Action, Actor, Role
 
 PAGE = "/console/requests"
 SUPPORT = Actor(Role.SUPPORT, "desk@marula.example")
+OFFICER = Actor(Role.OFFICER, "nokuthula@marula.example")
+HOUSE = Actor(Role.SYSTEM, "requests")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +99,11 @@ def test_a_request_goes_to_its_end_only_through_the_check(officer):
     for step in ("planned", "approved"):
         assert act(officer, held, step).status_code == 303
     assert act(officer, held, "fulfil").status_code == 400
+    assert act(officer, held, "fulfil", text="Sent by post today").status_code == 400
     assert of("shop-34", held).state == "executing"
+    made = shop()
+    with_letter = Reading(made.person("shop-34"), OFFICER, (), "letter", Action.EXPORT)
+    package.build_for(made.ws, with_letter)
     assert act(officer, held, "fulfil", text="Sent by post today").status_code == 303
     assert of("shop-34", held).state == "fulfilled"
     assert held.id not in officer.get(PAGE).text
@@ -157,6 +165,23 @@ def test_a_whole_deletion_taken_in_by_support_is_approved_and_done_by_the_office
     assert rights.is_erased(made.ws.desk, person)
     assert officer.get(f"{PAGE}/{held.id}").status_code == 404
     assert "Everything is deleted" in officer.get(f"{PAGE}?done=erased").text
+
+
+def test_the_desk_closes_no_deletion_by_words_and_cuts_no_days_short(support, officer):
+    name = take_in(support, outside="shop-43", right="deletion").headers["location"]
+    made, person = shop(), shop().person("shop-43")
+    with made.ws.store.look() as view:
+        held = rights.request_of(made.ws.desk, view, person, name.rpartition("/")[2])
+    for step, more in (("verified", {}), ("planned", {})):
+        rights.move(made.ws.desk, person, held.id, rights.Move(step, **more), HOUSE)
+    for when in ({}, {"when": "some day"}):
+        assert act(officer, held, "approved", **when).status_code == 400
+    assert act(officer, held, "approved", when="grace").status_code == 303
+    assert "Carry it out now" not in officer.get(f"{PAGE}/{held.id}").text
+    for step in ("erase", "fulfil"):
+        assert act(officer, held, step, text="done").status_code == 400
+    assert of("shop-43", held).state == "approved"
+    assert act(officer, held, "withdrawn").status_code == 303
 
 
 def test_the_folder_holds_every_step_with_a_receipt_that_verifies(officer):

@@ -163,7 +163,7 @@ def test_one_entry_is_deleted_with_a_receipt_and_cannot_be_deleted_twice():
     assert total(client) == before - 1
     again = post(client, "/my/activity/entry", place=place)
     assert again.status_code == 409
-    assert "load your activity again" in again.text
+    assert "Load your activity again" in again.text
     assert total(client) == before - 1
 
 

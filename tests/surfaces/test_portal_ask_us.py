@@ -93,12 +93,37 @@ def test_somebody_else_who_comes_in_does_not_get_it(stranger):
     assert requests_of("shop-24") == []
 
 
-def test_one_address_fills_no_list_and_gets_the_same_answer(stranger):
+def brought(where, address="shop-25@post.example"):
+    intake.take(shop().ws, intake.Brought("access", address), where)
+
+
+def test_one_network_fills_no_list_and_leaves_room_for_who_asks_from_another():
     before = len(rows())
-    for _ in range(5):
-        brought = intake.Brought("access", "shop-25@post.example")
-        intake.take(shop().ws, brought)
-    assert len(rows()) == before + 3
+    for _ in range(3):
+        brought("192.0.2.7")
+    with pytest.raises(Unavailable):
+        brought("192.0.2.7")
+    brought("192.0.2.8")
+    assert len(rows()) == before + 4
+    for n in range(8):
+        brought(f"198.51.100.{n}")
+    with pytest.raises(Unavailable):
+        brought("203.0.113.1")
+    assert len(rows()) == before + 12
+
+
+def test_who_asks_once_too_often_is_told_to_wait_known_or_not(stranger):
+    for address in ("shop-27@post.example", "nobody-here@post.example"):
+        told = [ask(stranger, address=address).headers["location"] for _ in range(4)]
+        assert told == [f"{PAGE}?say=done"] * 3 + [f"{PAGE}?say=wait"]
+
+
+def test_one_network_asks_for_so_many_in_an_hour_and_others_still_ask():
+    for n in range(20):
+        brought("192.0.2.9", f"many-{n}@post.example")
+    with pytest.raises(Unavailable):
+        brought("192.0.2.9", "many-20@post.example")
+    brought("192.0.2.10", "many-20@post.example")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +157,21 @@ def test_what_nobody_proves_goes_after_some_days(monkeypatch):
     monkeypatch.setattr(intake.clocks, "settings", lambda: settings)
     assert intake.forget_old(shop().ws) > 0
     assert intake.waiting(shop().ws) == 0
+
+
+def test_counts_go_with_their_hour_and_day(monkeypatch):
+    brought("192.0.2.11", "counted@post.example")
+    with shop().ws.store.look() as view:
+        held = view.rows(intake.RATES, b"", b"", 1000)
+        assert held
+        assert not any(b"192.0.2" in key + value for key, value in held)
+    intake.forget_old(shop().ws)
+    with shop().ws.store.look() as view:
+        assert view.rows(intake.RATES, b"", b"", 1000) == held
+    monkeypatch.setattr(intake, "_over", lambda _key, _now: True)
+    intake.forget_old(shop().ws)
+    with shop().ws.store.look() as view:
+        assert view.rows(intake.RATES, b"", b"", 1000) == []
 
 
 def test_the_short_address_leads_to_the_form(stranger):

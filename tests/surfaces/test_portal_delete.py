@@ -9,6 +9,7 @@ from portal_door import door, post, shop
 from troth import app as house
 from troth.capabilities import rights
 from troth.capabilities.rights import certificates
+from troth.surfaces.portal import catalogue, request_words
 
 PAGE = "/my/delete"
 
@@ -91,6 +92,34 @@ def test_the_files_of_the_certificate_verify_together(gone):
     assert fetch(f"{path}/certificate.pdf").content.startswith(b"%PDF")
     assert fetch(f"{path}/policy").text.startswith("log ")
     assert fetch(f"{path}/passwd").status_code == 404
+
+
+def test_the_certificate_speaks_the_language_of_who_reads_it(gone):
+    _, path = gone
+    fetch = shop().client.get
+    pdf = {}
+    for language in ("en", "af"):
+        spoken = {"cookie": f"troth_language={language}"}
+        pdf[language] = fetch(f"{path}/certificate.pdf", headers=spoken).content
+        page = fetch(path, headers=spoken).text
+        assert "%(" not in page
+        assert "Z still opens" not in page
+    assert pdf["en"] != pdf["af"]
+
+
+def test_each_line_a_certificate_does_not_cover_is_one_of_the_translated():
+    english = catalogue.Tongue("en", "UTC")
+    at = "2026-11-24T00:00:00Z"
+    lines = [line.format(at=at) for line in rights.NOT_COVERED]
+    assert [k % {"at": at} for k in request_words.UNCOVERED] == lines
+    said = [request_words.uncovered(english, line, at) for line in lines]
+    assert said[0].startswith("a backup of keys/ made before 24 November 2026")
+    assert said[1:] == lines[1:]
+    other = catalogue.Tongue("en", "UTC", {request_words.UNCOVERED[2]: "said otherwise"})
+    assert request_words.uncovered(other, lines[2], at) == "said otherwise"
+    old = "audience generation 7, until the next rebuild deletes it"
+    assert request_words.uncovered(english, old, at) == old
+    assert request_words.uncovered(english, "something new", at) == "something new"
 
 
 def test_another_address_shows_no_certificate(gone):

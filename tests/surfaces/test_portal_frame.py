@@ -205,7 +205,7 @@ def test_colours_nobody_could_read_are_not_worn():
 def test_a_form_from_before_one_acted_for_another_does_nothing_to_that_one():
     s = shop()
     child, parent = s.person("shop-10"), s.person("shop-11")
-    people.link(s.ws.desk, child, parent, "competent_person", "test", SYSTEM)
+    people.link(s.ws.desk, child, parent, "agent", "test", SYSTEM)
     client = enter(s.app, parent)
     own = portal_door.form(client, "/my/level")
     session = [
@@ -225,7 +225,7 @@ def test_a_mandate_opens_and_its_end_closes():
     hub = s.app.state.hub
     session = next(v[0] for v in hub.kept["portal"]._held.values() if v[0].viewer == parent)
     assert not frame.act_for(hub, session, child)
-    people.link(s.ws.desk, child, parent, "competent_person", "test", SYSTEM)
+    people.link(s.ws.desk, child, parent, "agent", "test", SYSTEM)
     assert frame.act_for(hub, session, child)
     text = client.get("/my").text
     assert "You act for somebody else" in text
@@ -235,7 +235,7 @@ def test_a_mandate_opens_and_its_end_closes():
     assert "shop-12@post.example" not in text
     assert "shop-13@post.example" in text
     last = [e.event.payload for e in s.chain("shop-12")]
-    assert any(getattr(p, "relation", "") == "competent_person" for p in last)
+    assert any(getattr(p, "relation", "") == "agent" for p in last)
 
 
 def test_somebody_erased_is_out_with_the_next_click():

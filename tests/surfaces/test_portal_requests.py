@@ -112,6 +112,19 @@ def test_only_storing_is_not_lifted_while_a_deletion_waits():
     post(client, "/my/delete/cancel", PAGE, request=held.id)
 
 
+def test_what_the_officer_keeps_back_is_said_and_only_the_persons_own_is_lifted():
+    client, made = door("shop-13"), shop()
+    rights.restrict(made.ws.desk, made.person("shop-13"), "a claim", OFFICER)
+    page = client.get(PAGE).text
+    assert "Our privacy officer keeps it back" in page
+    assert f'action="{PAGE}/lift"' not in page
+    assert post(client, f"{PAGE}/lift", PAGE).status_code == 400
+    assert f'action="{PAGE}/lift"' in done(client, post(client, f"{PAGE}/restrict", PAGE))
+    page = done(client, post(client, f"{PAGE}/lift", PAGE))
+    assert "Our privacy officer keeps it back" in page
+    rights.lift_restriction(made.ws.desk, made.person("shop-13"), "settled", OFFICER)
+
+
 def test_one_click_objects_to_all_marketing_with_a_receipt():
     client = door("shop-09")
     page = done(client, post(client, f"{PAGE}/object", PAGE))

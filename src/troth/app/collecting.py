@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from troth import crypto
-from troth.app.letters import has_sms, write_letter
+from troth.app.letters import has_sms, in_language, write_letter
 from troth.app.site_place import rules
 from troth.app.workspace import Workspace
 from troth.capabilities import onsite, outreach, preferences, rights
@@ -18,7 +18,7 @@ from troth.capabilities.people import newcomers
 from troth.capabilities.preferences import collecting
 from troth.engines import contact as addresses
 from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
-from troth.kernel import consent, events
+from troth.kernel import consent, events, gate, telling
 from troth.kernel.desk import SYSTEM
 from troth.kernel.vault import Shredded
 from troth.terms import (
@@ -29,8 +29,10 @@ from troth.terms import (
     ConsentStatus,
     Instant,
     PersonId,
+    Published,
     Purpose,
     PurposeKind,
+    ReasonCode,
     Refusal,
     Role,
 )
@@ -158,6 +160,9 @@ def _asked_back(opened: Workspace, wanted: collecting.Wanted) -> bool:
         )  # fmt: skip
     else:
         person = found[0]
+    if _says_no(opened, person, wanted):
+        _unasked(opened, person)
+        return False
     token = collecting.new_token(desk)
     pending = collecting.Pending(
         person, until, wanted.channel, wanted.purpose, wanted.notice, wanted.language, wanted.proof
@@ -167,15 +172,55 @@ def _asked_back(opened: Workspace, wanted: collecting.Wanted) -> bool:
         served = events.NoticeServed(wanted.notice, "form", wanted.language)
         asked = _choice(pending, ConsentStatus.REQUESTED)
         preferences.record_choices(desk, person, [asked], SYSTEM, [served])
-        letter = _letter(opened, wanted, token)
+        letter = _letter(opened, wanted, token, _spoken(opened, person, wanted))
         done = write_letter(opened, person, letter, channel=way, beside=beside)
     except (NotFound, Shredded, InvalidInput):  # nobody to ask, or nothing to ask for any more
         return False
-    with desk.store.look() as view:
+    if isinstance(done, Refusal):
+        _unasked(opened, person)
+        return False
+    return True
+
+
+def _unasked(opened: Workspace, person: PersonId) -> None:
+    """Erase somebody who is here for the form alone and cannot be asked."""
+    with opened.store.look() as view:
         fresh = collecting.is_due(view, person)
-    if isinstance(done, Refusal) and fresh:
-        rights.erase(desk, person, "unconfirmed", SYSTEM, opened.settle)
-    return not isinstance(done, Refusal)
+    if fresh:
+        rights.erase(opened.desk, person, "unconfirmed", SYSTEM, opened.settle)
+
+
+STANDING_NO: Final = frozenset(
+    {
+        ReasonCode.OBJECTED,
+        ReasonCode.SUPPRESSED_COMPLAINT,
+        ReasonCode.SUPPRESSED_UNSUBSCRIBE,
+        ReasonCode.SUPPRESSED_BOUNCE,
+        ReasonCode.REGISTRY_BLOCK,
+        ReasonCode.RESTRICTED,
+        ReasonCode.ERASURE_PENDING,
+        ReasonCode.LEVEL_ZERO,
+    }
+)
+"""What nobody is asked past by a form that anybody can fill in; not that they never said yes."""
+
+
+def _says_no(opened: Workspace, person: PersonId, wanted: collecting.Wanted) -> bool:
+    """Tell whether a no stands to what a form asks for; it is written down as the gate's."""
+    desk, way = opened.desk, Channel(wanted.channel)
+    draft = Published("form", 1, Instant(0), "", b"")
+    asked = outreach.Campaign("form", wanted.purpose, "00" * 32, draft, opened.sender(), way)
+    with desk.store.look() as view:
+        judged = outreach.judge(desk, view, asked, [person], SYSTEM)
+    if not judged or not isinstance(judged[0].answer, Refusal):
+        return False
+    one, no = judged[0], judged[0].answer
+    if STANDING_NO.isdisjoint(reason.code for reason in no.reasons):
+        return False
+    inputs = gate.inputs_digest(one.request, one.facts)
+    with suppress(Shredded):  # erased meanwhile: nobody is left to ask either
+        desk.record(person, [telling.refused(one.request, no, one.facts.house, inputs)], SYSTEM)
+    return True
 
 
 def _choice(
@@ -193,12 +238,21 @@ def _choice(
     )
 
 
-def _letter(opened: Workspace, wanted: collecting.Wanted, token: str) -> outreach.Letter:
+def _spoken(opened: Workspace, person: PersonId, wanted: collecting.Wanted) -> str:
+    """Return the language of the letter: the person's own, else the form's."""
+    with opened.store.look() as view:
+        found = view.gather([person], None)
+    tried = (found[0].record.language if found else "", wanted.language)
+    return next((each for each in tried if each in limits()["words"]), "en")
+
+
+def _letter(
+    opened: Workspace, wanted: collecting.Wanted, token: str, spoken: str
+) -> outreach.Letter:
     purpose, _ = asked_for(opened, wanted.purpose)
-    spoken = wanted.language if wanted.language in limits()["words"] else "en"
     told = {
         "brand": opened.settings.title,
-        "title": purpose.title,
+        "title": in_language(opened, spoken, purpose.title),
         "days": limits()["confirm_days"],
     }
     say = {key: text.format(**told) for key, text in limits()["words"][spoken].items()}

@@ -59,9 +59,11 @@ def ask_for_mail(opened: Workspace, token: str, network: str, browser: str) -> b
     """Ask for a way in to the address a mail went to, by the token of that mail's own links.
 
     Raises:
-        NotFound: The token is not known or has expired.
+        NotFound: The token is not known or has expired, or the address is not theirs any more.
     """
     stop = preferences.read_token(opened.desk, token)
+    if not preferences.is_theirs(opened.desk, stop):
+        raise NotFound("this link is not known or has expired", "ask for a fresh link")
     channel = Channel(stop.channel)
     with opened.store.look() as view:
         keeper = opened.desk.keeper(view, stop.person)
@@ -189,11 +191,17 @@ def stop_address(opened: Workspace, found: entry.Opened, days: int = 0) -> None:
 def stop_mail_address(opened: Workspace, token: str, days: int = 0) -> None:
     """Stop all marketing to the address a mail went to, by the token of that mail's own links.
 
+    Of somebody whose id was merged into another, the address in use is stopped as well; of
+    somebody who has another address by now, the one the mail went to alone.
+
     Raises:
         NotFound: The token is not known or has expired.
     """
     stop = preferences.read_token(opened.desk, token)
     channel = Channel(stop.channel)
+    if not preferences.is_theirs(opened.desk, stop):
+        _suppress(opened, channel, (b"", bytes.fromhex(stop.sup)), days)
+        return
     with opened.store.look() as view:
         found = view.gather([opened.desk.keeper(view, stop.person), stop.person], channel)
     points = {(g.contact.bi, g.contact.sup) for g in found if g.contact is not None}

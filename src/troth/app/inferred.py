@@ -16,7 +16,7 @@ from troth.app.workspace import Workspace
 from troth.capabilities import people, preferences
 from troth.engines import ranking
 from troth.errors import Conflict, InvalidInput, Unavailable
-from troth.kernel import consent, gate
+from troth.kernel import consent, exclusions, gate
 from troth.kernel.desk import SYSTEM
 from troth.kernel.facts import House
 from troth.kernel.vault import since_then
@@ -34,7 +34,6 @@ from troth.terms import (
 )
 
 SHOWN: Final = 4
-FIELD: Final = "exclusions"
 _TRIES: Final = 8
 
 
@@ -110,19 +109,31 @@ def inferred(opened: Workspace, eyes: Eyes, names: Mapping[str, str]) -> Inferre
         Shredded: The person was erased.
     """
     pieces = owndata.behaviour(opened, eyes, ("purchases", "views"))
-    excluded = excluded_of(opened, eyes)
+    chosen = excluded_of(opened, eyes)
     with opened.store.look() as view:
         house, now = opened.desk.house(view), view.now
         uses = _uses(opened, view, eyes.person)
-    groups = {group for piece in pieces for group in piece.chunk.groups if group}
+    groups = frozenset(group for piece in pieces for group in piece.chunk.groups)
+    excluded = groups if chosen is None else chosen
     kinds = [_one(kind, pieces, names, excluded, (uses, house, now)) for kind in KINDS]
-    return Inferred(kinds, sorted(excluded), sorted(groups | excluded))
+    return Inferred(kinds, sorted(excluded - {""}), sorted((groups | excluded) - {""}))
 
 
-def excluded_of(opened: Workspace, eyes: Eyes) -> frozenset[str]:
-    """Return the groups whose goods the person wants used for nothing personal."""
-    text = owndata.values(opened, eyes, (FIELD,)).get(FIELD, "")
-    return people.read_exclusions(text)
+def excluded_of(opened: Workspace, eyes: Eyes) -> frozenset[str] | None:
+    """Return the groups whose goods the person wants used for nothing, over all their ids.
+
+    None: a list is held that does not read; then nothing they did is used.
+    """
+    shown = owndata.copies(opened, eyes, (exclusions.FIELD,))
+    with opened.store.look() as view:
+        held = exclusions.held(view, eyes.person)
+    out = frozenset[str]()
+    for whose in held:
+        groups = exclusions.read(shown.get(whose, {}).get(exclusions.FIELD, ""))
+        if groups is None:
+            return None
+        out |= groups
+    return out
 
 
 _Standing = tuple[Mapping[str, Instant], House, Instant]
@@ -251,9 +262,9 @@ def _changed(
     """Change the list as it stands: of two changes at once neither is lost."""
     for _ in range(_TRIES):
         with opened.store.look() as view:
-            rows = view.sealed([eyes.person], [FIELD]).get(eyes.person, ())
-            seen = max((row.version for row in rows), default=0)
-        groups = change(excluded_of(opened, eyes))
+            seen = exclusions.version(view, eyes.person)
+        held = excluded_of(opened, eyes)
+        groups = change(inferred_groups(opened, eyes) if held is None else held)
         with suppress(Conflict):
             return people.set_exclusions(opened.desk, eyes.person, groups, actor, seen)[-1].n
     raise Unavailable("others keep writing to this record", "repeat in a moment", 1)

@@ -17,6 +17,7 @@ from troth.capabilities.outreach.service import CHANNELS
 from troth.engines import mail
 from troth.errors import InvalidInput, Unavailable
 from troth.kernel.desk import SYSTEM
+from troth.kernel.house import parse_toml
 from troth.ports import MailTransport
 from troth.terms import Actor, Channel, PersonId, Refusal
 
@@ -37,11 +38,15 @@ def press(opened: Workspace) -> outreach.Press:
     if kept is None:
         house = tomllib.loads(found.data.decode()) if found else {}
         said = _said()
-        template = mail.parse_template(_filled(said["template"], _words(opened, house)))
+        words = _words(opened, house)
+        frames = {
+            language: mail.Frames(mail.parse_template(_filled(said["template"], words | own)))
+            for language, own in _around(said, words).items()
+        }
         _pressed.clear()
         kept = _pressed[key] = outreach.Press(
             opened.sender(),
-            mail.Frames(template),
+            frames,
             signers(opened),
             frozenset(said["kinds"]),
             said["paragraphs"],
@@ -66,6 +71,23 @@ def _words(opened: Workspace, house: Mapping[str, Any]) -> dict[str, str]:
         "host": s.domain,
         "my": s.base_url,
         "my_host": s.base_url.removeprefix("https://").partition("/")[0],
+    }
+
+
+def in_language(opened: Workspace, language: str, text: str) -> str:
+    """Return words of the house's own, such as a purpose's title, as it published them."""
+    with opened.store.look() as view:
+        found = view.published(f"words:{language}")
+    own = parse_toml(f"words/{language}.toml", found.data) if found else {}
+    return str(own.get(text) or text)
+
+
+def _around(said: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return what stands around the words of a letter, by language."""
+    return {
+        language: {"language": language}
+        | {name: Words(text).safe_substitute(words) for name, text in own.items()}
+        for language, own in said["words"].items()
     }
 
 

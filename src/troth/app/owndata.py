@@ -113,9 +113,19 @@ def note(opened: Workspace, eyes: Eyes, what: str) -> None:
 
 
 def mandate(view: View, person: PersonId, viewer: PersonId) -> str:
-    """Return as what `viewer` acts for `person` now, "" where they do not (any more)."""
-    found = (each for each in people.links(view, person) if each.mine)
-    return next((each.relation for each in found if each.other == viewer), "")
+    """Return as what `viewer` acts for `person` now, "" where they do not (any more).
+
+    A competent person acts for a minor: never for whom the record says is of age, or does not say,
+    and no longer than to the end of the year in which the child turns 18, where the link says.
+    """
+    found = next((e for e in people.links(view, person) if e.mine and e.other == viewer), None)
+    if found is None or (found.until and view.now >= found.until):
+        return ""
+    if found.relation == "competent_person":
+        held = view.gather([person], None)
+        if not held or held[0].record.age != "minor":
+            return ""
+    return found.relation
 
 
 Permits = list[tuple[PersonId, gate.Permit]]

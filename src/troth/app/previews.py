@@ -40,7 +40,7 @@ from troth.terms import (
 LOOKS = "messages.looks"
 MASKS_OF_A_NAME = frozenset({"initial", "null"})
 """Under any other mask of a name, it is not asked for: its fallback is shown."""
-_FIELDS = ("name.given", "interests", "exclusions", "purchases/")
+_FIELDS = ("name.given", "interests", "purchases/")
 _NOT_YOURS = Reason(ReasonCode.QUOTA, "staff.preview_quota", "ask_officer_for_quota")
 
 

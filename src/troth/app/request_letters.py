@@ -18,6 +18,7 @@ from troth.kernel.calendars import local_date
 from troth.terms import Instant, PersonId, Refusal
 
 PAGE: Final = "/my/requests"
+HOUSE: Final = "en"
 _LINES_MAX = 8
 _LINE = 400
 
@@ -32,10 +33,11 @@ def write(opened: Workspace, person: PersonId, held: Request, what: str, paper: 
         what: opened, grace, reminder, asked, answered or extended.
         paper: Path of the certificate, of a deletion with grace.
     """
-    said: Mapping[str, str] = clocks.settings()["letter"]["en"]
+    language = spoken(opened, person)
+    said: Mapping[str, str] = clocks.settings()["letter"][language]
     base = opened.settings.base_url
     fill = {
-        "right": clocks.settings()["letter"]["right"][held.right],
+        "right": clocks.settings()["letter"][language]["right"][held.right],
         "day": str(_day(opened, held, what)),
         "kept": clocks.settings()["keep"]["certificate_days"],
     }
@@ -48,10 +50,19 @@ def write(opened: Workspace, person: PersonId, held: Request, what: str, paper: 
         tuple(lines),
         base + (paper or PAGE),
         said["paper_link" if paper else "link"],
+        language=language,
     )
     with suppress(Fault):
         return not isinstance(write_letter(opened, person, letter), Refusal)
     return False
+
+
+def spoken(opened: Workspace, person: PersonId) -> str:
+    """Return the language of letters to a person: their own where there are words in it."""
+    with opened.store.look() as view:
+        found = view.gather([person], None)
+    own = found[0].record.language if found else ""
+    return own if own in clocks.settings()["letter"] else HOUSE
 
 
 def _day(opened: Workspace, held: Request, what: str) -> object:

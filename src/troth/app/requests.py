@@ -27,8 +27,10 @@ from troth.ports import View
 from troth.terms import DAY, Actor, Channel, Instant, PersonId, Role
 
 HOUSE: Final = Actor(Role.SYSTEM, "requests")
-WAITS: Final = "deletion "
-"""Begins the reason of the restriction that holds for the days of grace."""
+BY_REQUEST: Final = "request"
+"""What a deletion of single values names as its rule, where somebody asked for it."""
+BY_WORDS: Final = frozenset({"review"})
+"""Rights of which no record shows whether they were answered: the answer itself does."""
 REMINDED: Final = "reminder"
 ACTIVITY: Final = ("purchases", "purchases.sensitive", "views")
 
@@ -44,7 +46,6 @@ class Scope:
         events: Entries of the time-line.
         refused: A no of an address stays on the list of those not to be written to.
         held: An order at law that holds it back now.
-        certificate: What the certificate will not cover.
     """
 
     fields: tuple[str, ...]
@@ -53,7 +54,6 @@ class Scope:
     events: int
     refused: bool
     held: bool
-    certificate: tuple[str, ...]
 
 
 def scope_of(opened: Workspace, person: PersonId) -> Scope:
@@ -73,7 +73,6 @@ def scope_of(opened: Workspace, person: PersonId) -> Scope:
             sum(len(view.bodies(each)) for each in people),
             any(g.blocks for each in found.values() for g in each),
             on_hold(view, people),
-            rights.NOT_COVERED,
         )
 
 
@@ -140,47 +139,41 @@ def approve(
     with opened.store.look() as view:
         days = clocks.settings()["grace"]["days"] if wait else 0
         due = Instant(view.now + days * DAY)
-        free = not any(g.record.restricted for g in view.gather([person], None))
         right = rights.request_of(desk, view, person, request).right
     if right != "deletion":
         raise InvalidInput("only a deletion is approved for a day", "approve it without one")
-    if free:  # first: cut off in between, too little is used and never too much
-        rights.restrict(desk, person, WAITS + request, HOUSE)
-    try:
-        done = rights.move(desk, person, request, Move("approved", due=due), actor)
-    except InvalidInput:
-        if free:
-            rights.lift_restriction(desk, person, WAITS + request, HOUSE)
-        raise
+    done = rights.move(desk, person, request, Move("approved", due=due), actor)
     if wait:
         request_letters.write(opened, person, done, "grace", certificate_path(opened, request))
     return done
 
 
 def cancel(opened: Workspace, person: PersonId, request: str, actor: Actor) -> Request:
-    """Take a request back; the restriction of a deletion's grace ends with it."""
-    done = rights.move(opened.desk, person, request, Move("withdrawn"), actor)
-    if done.right == "deletion" and _restricted_by(opened, person) == WAITS + request:
-        rights.lift_restriction(opened.desk, person, WAITS + request, HOUSE)
-    return done
+    """Take a request back; the hold of a deletion's grace ends in the same commit."""
+    return rights.move(opened.desk, person, request, Move("withdrawn"), actor)
 
 
-def _restricted_by(opened: Workspace, person: PersonId) -> str:
-    """Return the reason of the restriction in force, "" where there is none."""
-    said = [
-        r.event.payload
-        for r in rights.timeline(opened.desk, person)
-        if isinstance(r.event.payload, events.ProcessingRestricted)
-    ]
-    return said[-1].reason or "" if said and said[-1].restricted else ""
-
-
-def carry_out(opened: Workspace, person: PersonId, request: str) -> Handed:
-    """Erase, check every store, sign, and hand the certificate out; safe to repeat.
+def asked_by(opened: Workspace, person: PersonId, request: str, actor: Actor) -> bool:
+    """Tell whether it was this actor who asked for it.
 
     Raises:
         NotFound: There is no such request.
-        InvalidInput: It is not approved.
+    """
+    desk = opened.desk
+    with opened.store.look() as view:
+        held = rights.request_of(desk, view, person, request)
+        names = {desk.scribe.actor(actor, each) for each in everybody(view, person)}
+    return held.steps[0].by in names
+
+
+def carry_out(opened: Workspace, person: PersonId, request: str, actor: Actor = HOUSE) -> Handed:
+    """Erase, check every store, sign, and hand the certificate out; safe to repeat.
+
+    The days of grace are the person's: nobody but they themselves has it done before these end.
+
+    Raises:
+        NotFound: There is no such request.
+        InvalidInput: It is not approved, or somebody else cuts the days of grace short.
         Unavailable: A store did not answer, or the check found something left: it stays under
             way, red, and is repeated by the house.
     """
@@ -189,9 +182,12 @@ def carry_out(opened: Workspace, person: PersonId, request: str) -> Handed:
         person = opened.desk.keeper(view, person)
         begun = raw is not None and PersonId(raw) in {whose, person}
         held = None if begun else rights.request_of(opened.desk, view, person, request)
+        now = view.now
     if held is not None:
         if not (held.right == "deletion" and held.carried_out):
             raise InvalidInput("this request erases nobody yet", "approve the deletion first")
+        if actor.role is not Role.PERSON and now < held.carried_out:
+            raise InvalidInput("the person's days to think are not over", "wait for their end")
         rights.move(opened.desk, person, request, Move("executing"), HOUSE)
     return _finish(opened, person, request)
 
@@ -199,7 +195,6 @@ def carry_out(opened: Workspace, person: PersonId, request: str) -> Handed:
 def _finish(opened: Workspace, person: PersonId, request: str) -> Handed:
     with opened.store.look() as view:
         people = everybody(view, person)
-    intake.drop(opened, person)
     done = opened.erase(person, request, HOUSE)
     keys = sum(row.state != "shredded" for row in opened.keys.rows(people))
     with opened.store.look() as view:
@@ -266,13 +261,13 @@ def overdue(view: View) -> int:
 
 
 def _remind(opened: Workspace, person: PersonId, request: str) -> int:
-    """Note once that the person is reminded: their pages say it from now on."""
+    """Remind once: the note of it follows the letter, so that none is noted and not written."""
     with opened.store.look() as view:
         held = rights.request_of(opened.desk, view, person, request)
     if any(step.act == "noted" and step.text == REMINDED for step in held.steps):
         return 0
-    held = rights.move(opened.desk, person, request, Move("noted", text=REMINDED), HOUSE)
     request_letters.write(opened, person, held, "reminder")
+    rights.move(opened.desk, person, request, Move("noted", text=REMINDED), HOUSE)
     return 1
 
 
@@ -302,7 +297,7 @@ def fulfil(
         person: Whose request.
         request: Its id.
         actor: Who carries it out.
-        words: What the person is told; for what no program can check, what was done.
+        words: What the person is told; they close nothing but what no program can check.
 
     Raises:
         InvalidInput: The check does not pass: the request is being done still.
@@ -326,27 +321,44 @@ def fulfil(
 
 def check(opened: Workspace, person: PersonId, held: Request, words: str = "") -> Check:
     """Look whether what was asked is done, as far as the record shows it."""
-    desk = opened.desk
     with opened.store.look() as view:
-        chain = [
-            r.event
+        said = [
+            r.event.payload
             for each in everybody(view, person)
-            for r in desk.scribe.chain(view, each)
+            for r in opened.desk.scribe.chain(view, each)
             if r.event.at >= held.received
         ]
         record = view.gather([person], None)[0].record
-    tags = {each.type for each in chain}
-    taken = any(
-        isinstance(e.payload, events.DataRead) and "package" in e.payload.fields for e in chain
-    )
-    seen = {
-        "access": taken,
-        "portability": taken,
-        "correction": "value.corrected" in tags,
-        "restriction": record.restricted,
-        "objection": "consent.objected" in tags,
-        "deletion": bool({"retention.applied", "behaviour.deleted"} & tags),
-    }.get(held.right, False)
-    by_words = held.right not in {"restriction", "objection"} and bool(words.strip())
-    facts = {"request": held.id, "right": held.right, "seen": seen, "told": bool(words.strip())}
+    told = bool(words.strip())
+    seen = record.restricted if held.right == "restriction" else _seen(held, said)
+    facts = {"request": held.id, "right": held.right, "seen": seen, "told": told}
+    by_words = told and held.right in BY_WORDS
     return Check({**facts, "type": "request.check", "v": 1}, seen or by_words)
+
+
+def _seen(held: Request, said: Sequence[events.Payload]) -> bool:
+    """Tell whether events since a request came in are what it asked for."""
+    if held.right in {"access", "portability"}:
+        return any(isinstance(e, events.DataRead) and "package" in e.fields for e in said)
+    if held.right == "correction":
+        done = {name for e in said if (name := _corrected(e))}
+        return set(held.scope) <= done if held.scope else bool(done)
+    if held.right == "objection":
+        return any(e.type == "consent.objected" for e in said)
+    if held.right == "deletion":  # what only grew too old went by itself
+        rules = {BY_REQUEST, held.id}
+        return any(
+            isinstance(e, events.BehaviourDeleted)
+            or (isinstance(e, events.RetentionApplied) and e.rule in rules)
+            for e in said
+        )
+    return False
+
+
+def _corrected(said: events.Payload) -> str:
+    """Return the field an event corrected, "" of any other event."""
+    if isinstance(said, events.ValueCorrected):
+        return said.field
+    if isinstance(said, events.ContactEnded) and said.reason == "changed":
+        return said.field
+    return ""

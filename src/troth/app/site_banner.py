@@ -109,7 +109,7 @@ def _each(  # noqa: PLR0913 - a write and what it is made of
     for purpose, yes in wanted.items():
         answer = onsite.Answer(purpose, yes, told.notice, told.session, "", method=told.tool)
         mine = onsite.Right(right.origin, right.session, device, right.notice)
-        if _stands(opened, device, purpose) is yes and yes:
+        if yes and _stands(opened, device, purpose):
             states[purpose] = "given"
             continue
         if not yes:

@@ -19,7 +19,7 @@ from troth.adapters.system import FixedClock, SystemClock, SystemRandomness
 from troth.adapters.witness import FileJournal, FileSignedSize
 from troth.app.returns import answers, bounces, complaints
 from troth.app.staff import known_staff
-from troth.capabilities import connections, custody, outreach, people, rights
+from troth.capabilities import connections, custody, outreach, people, preferences, rights
 from troth.errors import Conflict, EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
 from troth.kernel import fold, following, ledger
 from troth.kernel.desk import SYSTEM, Desk
@@ -276,6 +276,12 @@ def deletion(opened: Workspace, due: Sequence[following.Due]) -> None:
         people.finish_deletion(opened.desk, each.person, opened.settle)
 
 
+def binding(opened: Workspace, due: Sequence[following.Due]) -> None:
+    """Put the addresses of whoever said no on the list, where a crash left it at the no."""
+    for person in dict.fromkeys(each.person for each in due):
+        preferences.finish_binding(opened.desk, person)
+
+
 def erasure(opened: Workspace, due: Sequence[following.Due]) -> None:
     """Carry an erasure through its steps, from wherever it stopped."""
     for each in due:
@@ -292,7 +298,7 @@ FOLLOWERS: Mapping[str, tuple[Follow, ...]] = {
     "message.bounced": (bounces,),
     "message.complained": (complaints,),
     "message.replied": (answers,),
-    **{f"consent.{status}": (journal, notify) for status in sorted(DENYING)},
+    **{f"consent.{status}": (journal, binding, notify) for status in sorted(DENYING)},
     "processing.restricted": (journal, notify),
     "suppression.added": (journal, notify),
     "preference.set": (journal,),

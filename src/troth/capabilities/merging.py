@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from troth.errors import Conflict, InvalidInput, NotFound
-from troth.kernel import events, fold
+from troth.kernel import cutting, events, exclusions, fold
 from troth.kernel.desk import ALIASES, EXTERNAL, Desk, aliases, append_together, pointers
 from troth.kernel.scribe import Recorded
 from troth.ports import Transaction, View
@@ -24,7 +24,8 @@ def merge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Actor
 
     From the next decision on `keep` is refused whatever either of both had refused, withdrawn,
     objected to, or had an address suppressed for. What said nothing closes nothing. Suppressions
-    stay on every address. Waiting messages to `other` are withheld.
+    stay on every address. Waiting messages to `other` are withheld, and those to `keep` that were
+    made from their activity where `other` excluded goods.
 
     Raises:
         NotFound: One of the ids is unknown.
@@ -49,10 +50,12 @@ def merge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Actor
                 *desk.scribe.prepare(keep, mine.head, [said], actor, view.now),
                 *desk.scribe.prepare(other, theirs.head, [back], actor, view.now),
             ]
-            version = view.house_version
+            version, narrows = view.house_version, bool(exclusions.held(view, other))
         with desk.store.book(version) as tx:
             if append_together(tx, prepared):
                 tx.put_row(ALIASES, keep + other, b"1")
+                if narrows:  # what waits for `keep` was made without the other's list
+                    cutting.outdate(tx, keep, prepared[0].n)
                 _lead(tx, [other, *aliases(tx, other)], keep)
                 return
 

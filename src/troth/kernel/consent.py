@@ -46,7 +46,10 @@ TOP_LEVEL: Final = 5
 FREE_LEVEL: Final = 1
 """The level that uses no data: in force wherever a marketing ground stands."""
 
-GUARDIANS = frozenset({"competent_person", "authorised_agent"})
+GUARDIANS = frozenset({"competent_person"})
+"""Whose yes counts for a minor."""
+AGENT: Final = "authorised_agent"
+"""Somebody with a mandate: says no for whom they act, never yes."""
 _PROOFS = ("notice", "time", "method", "proof")
 NOTHING_SAID: Final = Standing()
 _NO_CATEGORIES: frozenset[str] = frozenset()
@@ -355,8 +358,8 @@ def _after(grant: Act, deny: Act) -> bool:
 
 
 def proven(record: PersonRecord, purpose: Purpose, grant: Act, at: Instant) -> bool:
-    """Tell whether a grant counts: made by then, confirmed if need be, by somebody of age."""
-    if purpose.double_opt_in and not grant.confirmed:
+    """Tell whether a grant counts: made by then, confirmed if need be, by somebody who may."""
+    if (purpose.double_opt_in and not grant.confirmed) or grant.by == AGENT:
         return False
     if record.age == "minor" and record.subject != "juristic" and grant.by not in GUARDIANS:
         return False

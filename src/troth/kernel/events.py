@@ -550,6 +550,7 @@ class PersonLinked(Payload):
     Attributes:
         other: The other chain's id, hex.
         relation: competent_person, contact_of (an organisation's), or agent (with a mandate).
+        until: It ends by itself at this instant (zulu), a child's when they are of age; None open.
     """
 
     TYPE = "person.linked"
@@ -557,6 +558,7 @@ class PersonLinked(Payload):
     relation: str
     source: str
     ended: bool = False
+    until: str | None = None
 
 
 @_family

@@ -69,8 +69,12 @@ def _consent(
 
 
 def _chooses_level(payload: events.ConsentAct) -> bool:
-    """A level is chosen under one purpose, by a yes or a no; by anything else only level 0."""
-    decides = payload.status in GRANTING or payload.status in DENYING
+    """A level is chosen under one purpose, by a yes or a no; by anything else only level 0.
+
+    An agent's yes is none (see `consent.proven`), so it chooses no level either.
+    """
+    agrees = payload.status in GRANTING and payload.given_by != consent.AGENT
+    decides = agrees or payload.status in DENYING
     return payload.purpose == consent.PERSONALISE and (decides or payload.level == 0)
 
 

@@ -428,6 +428,18 @@ class Vault:
             out[row.field] = _masked(self._open(permit.person, row, at).decode(), mask)
         return out
 
+    def open_merged(self, permit: Permit, person: PersonId, row: Sealed, at: Instant) -> str:
+        """Open a value that another id of the permit's person holds: the caller knows whose it is.
+
+        Raises:
+            InvalidInput: The permit has ended, or does not cover the value's category in full.
+            Shredded: That id was erased.
+        """
+        self._require_live(permit, at)
+        if permit.categories.get(self.category(row.field)) != "full":
+            raise InvalidInput(f"the permit does not cover the category of {row.field}")
+        return self._open(person, row, at).decode()
+
     def open_chunks(
         self, permit: Permit, rows: Iterable[Sealed], category: str, at: Instant
     ) -> list["Chunk"]:

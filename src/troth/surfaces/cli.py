@@ -543,13 +543,25 @@ def person_address(  # noqa: PLR0913 - one parameter per option
     type=click.Choice(["competent_person", "contact_of", "agent"]),
     help="As what OTHER acts for PERSON.",
 )
+@click.option(
+    "--born",
+    type=click.IntRange(1900, 2200),
+    help="The year PERSON was born: it ends when they are 18.",
+)
 @_came
 @_everywhere
-def person_link(call: "Call", person: str, other: str, relation: Any, source: str) -> Answer:  # noqa: ANN401
+def person_link(  # noqa: PLR0913 - one parameter per option
+    call: "Call",
+    person: str,
+    other: str,
+    relation: Any,  # noqa: ANN401
+    born: int | None,
+    source: str,
+) -> Answer:
     """Record that OTHER may act for PERSON; it opens nothing by itself."""
     from troth.surfaces.commands import person as one
 
-    return one.link(call, person, other, relation, source)
+    return one.link(call, person, other, relation, born, source)
 
 
 @person.command("unlink")

@@ -278,7 +278,9 @@ def _linked(told: events.PersonLinked, _house: House) -> Told:
         if told.ended
         else Said("Somebody may act for you")
     )
-    return Told("house", sentence, pairs((N_("As"), said_of(KINDS_OF_LINK, told.relation))))
+    until = told.until[:10] if told.until else ""
+    as_what = said_of(KINDS_OF_LINK, told.relation)
+    return Told("house", sentence, pairs((N_("As"), as_what), (N_("Until"), until)))
 
 
 _SAID: Mapping[type, Callable[[Any, House], Told]] = {

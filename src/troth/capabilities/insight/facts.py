@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from troth.engines import ranking
-from troth.kernel import audience, consent, events, gate
+from troth.kernel import audience, consent, events, exclusions, gate
 from troth.kernel.columns import Columns
 from troth.kernel.desk import Desk
 from troth.kernel.facts import Facts, House
@@ -34,6 +34,8 @@ PURPOSE = "personalise"
 SCOPE = "purchases/"
 FIELD_OF_INTERESTS = "interests"
 WIDEST = ("purchases.52w", "purchases.13w")
+BASKET = "purchases.52w"
+_COMPARED = frozenset({"cohort.compare", BASKET})
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,8 @@ def rows_of(
         asked = audience.INTERESTS in behaviour
         told = _interests(desk, view, page, actor, claim) if asked else {}
         wide = tuple(name for name in WIDEST if behaviour & set(WIDEST))
-        bought = dict(_opened(desk, view, page, actor, claim, wide)) if wide else {}
+        permits = _permits(desk, view, page, actor, claim, wide) if wide else []
+        bought = dict(_opened(desk, view, permits, wide))
         for g in page:
             lines = tuple(_purchases(bought.get(g.person, ())))
             out.append(_row(g, house, view.now, told.get(g.person), lines))
@@ -236,17 +239,10 @@ def _row(
     return Row(gathered.person, known, record.zone, record.subject)
 
 
-def _opened(  # noqa: PLR0913 - a page and what to open of it
-    desk: Desk,
-    view: View,
-    page: Sequence[Gathered],
-    actor: Actor,
-    claim: Claim | Refusal,
-    categories: Sequence[str],
-    besides: frozenset[str] = frozenset(),
+def _opened(
+    desk: Desk, view: View, permits: Sequence[gate.Permit], categories: Sequence[str]
 ) -> list[tuple[PersonId, list[Chunk]]]:
     """Open each person's purchases under the widest category their permit covers."""
-    permits = _permits(desk, view, page, actor, claim, categories, besides)
     desk.vault.keys.load([p.person for p in permits], view.now)
     held = view.sealed([p.person for p in permits], [SCOPE])
     return [
@@ -271,25 +267,31 @@ def _open(
 def learn_alike(desk: Desk, view: View, actor: Actor, names: Mapping[str, str]) -> ranking.Alike:
     """Learn what alike people buy from those alone who agreed to be compared.
 
-    One house event names the work before anything is opened.
+    Goods they excluded are not learnt from, and nothing is of whose list may not be opened. One
+    house event names the work before anything is opened.
     """
-    compare = frozenset({"cohort.compare"})
     told = events.SetProcessed("train", "alike", view.log.size, {}, "", PURPOSE)
     desk.record_house(told, actor)
     baskets: list[list[str]] = []
     claim = desk.claim(_use(actor, None, view.now), desk.house(view))
     for page in pages(desk, view):
-        for _, chunks in _opened(desk, view, page, actor, claim, ("purchases.52w",), compare):
-            found = ranking.favourites(_lines(chunks), names, ranking.BASKET_ITEMS)
+        asked = (BASKET, audience.INTERESTS)  # where the list of what they excluded belongs
+        permits = _permits(desk, view, page, actor, claim, asked, _COMPARED)
+        left = exclusions.excluded(desk.vault, view, permits)
+        permits = [permit for permit in permits if left[permit.person] is not None]
+        for person, chunks in _opened(desk, view, permits, (BASKET,)):
+            lines = _lines(chunks, left[person] or frozenset())
+            found = ranking.favourites(lines, names, ranking.BASKET_ITEMS)
             baskets.append([f.item for f in found])
     return ranking.learn(baskets)
 
 
-def _lines(chunks: Sequence[Chunk]) -> Iterator[tuple[int, str, int]]:
+def _lines(chunks: Sequence[Chunk], excluded: frozenset[str]) -> Iterator[tuple[int, str, int]]:
     for chunk in chunks:
         bought = {i for i, kind in enumerate(chunk.kinds) if kind == "purchase"}
+        left = [chunk.groups[group] not in excluded for group in chunk.item_group]
         for at, kind, item, units in zip(
             chunk.at, chunk.kind, chunk.item, chunk.units, strict=True
         ):
-            if kind in bought:
+            if kind in bought and left[item]:
                 yield at, chunk.items[item], units

@@ -6,8 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
-
 from troth.capabilities.onsite.behaviour import (
     TRIES,
     note,
@@ -20,7 +18,7 @@ from troth.capabilities.onsite.model import CATEGORY, SCOPE, SITE
 from troth.capabilities.onsite.slots import Shown, Slot, Values, choose
 from troth.engines import ranking
 from troth.errors import Conflict, EvidenceBroken, NotFound
-from troth.kernel import consent, events, gate, vault
+from troth.kernel import consent, events, exclusions, gate, vault
 from troth.kernel.calendars import quarter
 from troth.kernel.desk import SYSTEM, Desk
 from troth.ports import View
@@ -36,8 +34,6 @@ from troth.terms import (
     moment,
 )
 
-EXCLUSIONS = "exclusions"
-"""Field of the groups whose goods the person wants used for nothing personal."""
 _COMPARING = frozenset({"cohort.compare"})
 """What others buy is shown to nobody who excluded a group: here no item's group is known."""
 WEEKS = {CATEGORY: 13, "purchases.13w": 13, "purchases.52w": 52}
@@ -152,20 +148,16 @@ def _values(
     desk: Desk, view: View, permit: gate.Permit, wanted: frozenset[str], shelf: Shelf
 ) -> Values:
     """Open what the slot wants and the permit covers; nothing else is read."""
-    told = [f for f in desk.vault.fields if desk.vault.category(f) in wanted]
-    covered = desk.vault.category(EXCLUSIONS) in permit.categories
+    told = [
+        f for f in desk.vault.fields if f != exclusions.FIELD and desk.vault.category(f) in wanted
+    ]
     reached = sorted(c for c in WEEKS if c in wanted)
     scopes = sorted({c.rpartition(".")[0] for c in reached})
-    fields = list(
-        dict.fromkeys(
-            (*told, *([EXCLUSIONS] if scopes else []), *(f"{scope}/" for scope in scopes))
-        )
-    )
+    fields = [*told, *(f"{scope}/" for scope in scopes)]
     rows = view.sealed([permit.person], fields).get(permit.person, []) if fields else []
-    plain = [r for r in rows if "/" not in r.field and (covered or r.field != EXCLUSIONS)]
-    opened = desk.vault.open(permit, plain, view.now)
+    opened = desk.vault.open(permit, [r for r in rows if "/" not in r.field], view.now)
     out: dict[str, str | Sequence[str]] = dict(_told(opened))
-    excluded = _excluded(opened, rows)
+    excluded = exclusions.excluded(desk.vault, view, [permit] if scopes else []).get(permit.person)
     if excluded is None:
         return out
     for scope in scopes:
@@ -177,16 +169,6 @@ def _values(
                 category, lines, wanted - _COMPARING if excluded else wanted, shelf
             )
     return out
-
-
-def _excluded(opened: Mapping[str, str], rows: Iterable[Sealed]) -> frozenset[str] | None:
-    """Return the groups whose goods are used for nothing; None: there is a list, not opened."""
-    if not any(row.field == EXCLUSIONS for row in rows):
-        return frozenset()
-    try:
-        return frozenset(msgspec.json.decode(opened.get(EXCLUSIONS, ""), type=list[str]))
-    except msgspec.MsgspecError:
-        return None
 
 
 def _told(opened: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,6 @@ from troth.capabilities.outreach import clicks, measuring
 from troth.capabilities.outreach.model import (
     BATCH,
     DONE,
-    EXCLUSIONS,
     JOB,
     SKELETONS,
     TOKEN_LIFE,
@@ -337,7 +336,7 @@ def _rows(
 ) -> dict[PersonId, list[Sealed]]:
     """Read the sealed rows of those permitted; behaviour only where a permit reaches it."""
     permits = [j.answer for j in judged if not isinstance(j.answer, Refusal)]
-    fields = [address_field(campaign.channel), "name.given", "interests", EXCLUSIONS]
+    fields = [address_field(campaign.channel), "name.given", "interests"]
     near = [p.person for p in permits if p.categories.keys() & WEEKS.keys()]
     far = [p.person for p in permits if not p.categories.keys() & WEEKS.keys()]
     return view.sealed(far, fields) | view.sealed(near, [*fields, "purchases/"])
@@ -420,16 +419,17 @@ def _job_payload(campaign: Campaign, rendered: Rendered, sealed: Sealed) -> byte
 
 
 def _token(campaign: Campaign, rendered: Rendered, now: Instant) -> bytes:
-    person = rendered.judged.gathered.person.hex()
+    gathered = rendered.judged.gathered
     expires = now + TOKEN_LIFE
     return msgspec.json.encode(
         [
-            person,
+            gathered.person.hex(),
             campaign.purpose,
             campaign.channel,
             expires,
             campaign.name,
             rendered.ref,
             rendered.shown,
+            gathered.contact.sup.hex() if gathered.contact else "",
         ]
     )

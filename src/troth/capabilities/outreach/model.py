@@ -38,8 +38,6 @@ REJUDGE_AFTER = 5 * SECOND
 TOKENS = "preferences.token"
 TOKEN_LIFE = 400 * DAY
 JOB = "outreach.mail"
-EXCLUSIONS = "exclusions"
-"""Field of the groups whose goods the person wants used for nothing personal."""
 WEEKS = {"purchases.13w": 13, "purchases.52w": 52}
 FROM_ACTIVITY = frozenset({*WEEKS, "cohort.compare", "views.13w"})
 """Categories that are opened from what somebody did."""

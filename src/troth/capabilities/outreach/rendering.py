@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import msgspec
-
 from troth import crypto
 from troth.capabilities.outreach import clicks, footer, measuring
 from troth.capabilities.outreach.model import (
-    EXCLUSIONS,
     FAVOURITES,
     WEEKS,
     Campaign,
@@ -22,7 +19,7 @@ from troth.capabilities.outreach.model import (
 )
 from troth.engines import contact, mail, ranking
 from troth.errors import Fault, InvalidInput
-from troth.kernel import gate
+from troth.kernel import exclusions, gate
 from troth.kernel.desk import Desk
 from troth.kernel.vault import Chunk, Shredded
 from troth.ports import View
@@ -83,23 +80,17 @@ def compose(  # noqa: PLR0913 - a permit and what it opens
         values["interest_line"] = (
             f"You told us you like {footer.listed(told)}; we keep an eye out for you."
         )
-    excluded = _excluded(opened, rows)
-    history = _history(desk, view, permit, rows, excluded)
+    reached = [category for category in WEEKS if category in permit.categories]
+    if not reached:
+        return values
+    excluded = exclusions.excluded(desk.vault, view, [permit])[permit.person]
+    if excluded is None:
+        return values
     if excluded:
         shelf = replace(shelf, alike=_narrowed(shelf, excluded))
-    for category, lines in history.items():
+    for category, lines in _history(desk, view, permit, rows, (reached, excluded)).items():
         values |= _FROM_HISTORY[category](view, lines, shelf)
     return values
-
-
-def _excluded(opened: Mapping[str, str], rows: Sequence[Sealed]) -> frozenset[str] | None:
-    """Return the groups whose goods are used for nothing; None: there is a list, not opened."""
-    if not any(row.field == EXCLUSIONS for row in rows):
-        return frozenset()
-    try:
-        return frozenset(msgspec.json.decode(opened.get(EXCLUSIONS, ""), type=list[str]))
-    except msgspec.MsgspecError:
-        return None
 
 
 def _narrowed(shelf: Shelf, excluded: frozenset[str]) -> ranking.Alike:
@@ -139,15 +130,13 @@ def _history(
     view: View,
     permit: gate.Permit,
     rows: Sequence[Sealed],
-    excluded: frozenset[str] | None,
+    within: tuple[Sequence[str], frozenset[str]],
 ) -> dict[str, list[tuple[int, str, int]]]:
     """Open what a person bought, each chunk once, cut to what each permitted category reaches.
 
-    Where they excluded groups and the list may not be opened, nothing they bought is.
+    `within` are these categories, and the groups the person excluded.
     """
-    reached = [c for c in WEEKS if c in permit.categories]
-    if not reached or excluded is None:
-        return {}
+    reached, excluded = within
     behaviour = [r for r in rows if r.field.startswith("purchases/")]
     near = _since(behaviour, view.now, max(WEEKS[c] for c in reached))
     windows = desk.vault.open_windows(permit, near, reached, view.now)

@@ -75,13 +75,14 @@ class Press:
     """What letters of one brand are written with; made by `app`, kept while the house stays.
 
     Attributes:
+        frames: What stands around the words, by language; the first is the house's own.
         kinds: The allow-list.
         most: How many paragraphs a letter may have.
         real_seconds: The machine's own POSIX seconds, for DKIM.
     """
 
     sender: Sender
-    frames: mail.Frames
+    frames: Mapping[str, mail.Frames]
     signers: Sequence[mail.Signer]
     kinds: frozenset[str]
     most: int
@@ -235,7 +236,8 @@ def _mailed(
     envelope = mail.Envelope(
         sender.from_name, sender.from_address, address, message_id, now // SECOND, ref=ref
     )
-    frame = press.frames.of(frozenset(), {name: held for name, held in values.items() if held})
+    frames = press.frames.get(letter.language) or next(iter(press.frames.values()))
+    frame = frames.of(frozenset(), {name: held for name, held in values.items() if held})
     draft = frame.fill(values, envelope)
     data = mail.sign(draft, press.signers, press.real_seconds())
     return data, mail.pack(data, draft.body, draft.filled, frame.skeleton), frame.skeleton

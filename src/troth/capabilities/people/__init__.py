@@ -23,13 +23,14 @@ from troth.capabilities.people.acts import (
     change_address,
     link,
     links,
+    of_age,
     relate,
     stage,
     unlink,
 )
 from troth.capabilities.people.behaviour import import_events, quarter_scope
 from troth.capabilities.people.customers import import_customers, registry_key
-from troth.capabilities.people.exclusions import read_exclusions, set_exclusions
+from troth.capabilities.people.exclusions import set_exclusions
 from troth.capabilities.people.finding import Progress, done_before, find_by_address, whom
 
 __all__ = [
@@ -55,8 +56,8 @@ __all__ = [
     "link",
     "links",
     "mark_of",
+    "of_age",
     "quarter_scope",
-    "read_exclusions",
     "registry_key",
     "relate",
     "set_exclusions",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from troth import crypto
-from troth.errors import Conflict, InvalidInput, NotFound
+from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
 from troth.kernel import cutting, events, restrictions, retention
 from troth.kernel.desk import Desk, everybody
 from troth.kernel.vault import Chunk, lp
@@ -21,6 +21,7 @@ MONTHS: Final = (3, 18, 36)
 KEPT: Final = ("purchases", "views")
 MAY_DELETE: Final = frozenset({Role.PERSON, Role.OFFICER, Role.SYSTEM})
 NO_END: Final = retention.NO_END
+TRIES: Final = 20
 What = Literal["entry", "kind", "period"]
 finish_deletion = cutting.finish
 
@@ -194,20 +195,22 @@ def choose_keeping(  # noqa: PLR0913 - an act of a person
     Raises:
         InvalidInput: No such kind of activity, none of the terms offered, or this role may not.
         Shredded: The person was erased.
+        Unavailable: Others keep writing to this record. Nothing was recorded.
     """
     if actor.role not in MAY_DELETE:
         raise InvalidInput("this role may not choose for a person", "ask the privacy officer")
     if scope not in KEPT or months not in (None, *MONTHS):
         raise InvalidInput("activity is kept 3, 18 or 36 months, or as long as the rules say")
     said = events.RetentionChosen(scope, "own wish", months, given_by)
-    while True:
+    for _ in range(TRIES):
         with desk.store.look() as view:
             head = desk.head(view, person)
             prepared = desk.scribe.prepare(person, head, [said], actor, view.now)
         with desk.store.book() as tx:
             seq = tx.size
-            if not tx.append(prepared):
-                break
-    line = restrictions.line(person, said, seq)
-    desk.journal.note_all([line] if line else [])
-    return prepared[-1].n
+            moved = tx.append(prepared)
+        if not moved:
+            line = restrictions.line(person, said, seq)
+            desk.journal.note_all([line] if line else [])
+            return prepared[-1].n
+    raise Unavailable("others keep writing to this record", "repeat in a moment", 1)

@@ -1,6 +1,7 @@
 """What is learnt of one person after they came in: dealings, addresses, who may act for them."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from troth.capabilities.people.customers import LISTED, registry_key
@@ -23,11 +24,15 @@ from troth.terms import (
     Suppressed,
     address_field,
     address_of,
+    instant,
     zulu,
 )
 
 LINKS = "people.link"
-"""Key is who is acted for, then who acts; the value says as what. Gone with either's erasure."""
+"""Key is who is acted for, then who acts; the value says as what, and behind a blank until when.
+
+Gone with either's erasure.
+"""
 Relation = Literal["competent_person", "contact_of", "agent"]
 RELATIONS: tuple[Relation, ...] = ("competent_person", "contact_of", "agent")
 MAY_TELL = frozenset({Role.SYSTEM, Role.SUPPORT, Role.OFFICER})
@@ -172,11 +177,30 @@ def _list(
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Somebody who acts for somebody; `mine`: the person looked at is the one acted for."""
+    """Somebody who acts for somebody.
+
+    Attributes:
+        mine: The person looked at is the one acted for.
+        until: It ends by itself at this instant; 0 open.
+    """
 
     other: PersonId
     relation: str
     mine: bool
+    until: int = 0
+
+
+def of_age(birth_year: int) -> Instant:
+    """Return when whoever was born in a year is 18 for sure: when the year of it is over.
+
+    >>> zulu(of_age(2010))
+    '2029-01-01T00:00:00Z'
+    """
+    return instant(datetime(birth_year + _OF_AGE + 1, 1, 1, tzinfo=UTC))
+
+
+_OF_AGE = 18
+"""Who decides for a child does so no longer than this, wherever the child lives."""
 
 
 def link(  # noqa: PLR0913 - who, for whom, as what, how it came
@@ -186,13 +210,16 @@ def link(  # noqa: PLR0913 - who, for whom, as what, how it came
     relation: Relation,
     source: str,
     actor: Actor,
+    until: int = 0,
 ) -> None:
     """Record that `acts` may act for `person`: a child's guardian, a company's contact, an agent.
 
     It opens nothing by itself: what a guardian agrees to is an act of its own, said to be theirs.
+    With `until` it ends at that instant by itself; of a child whose year of birth is known pass
+    `of_age`. Linking two again replaces what stood between them.
 
     Raises:
-        InvalidInput: Both are one, or the relation is none.
+        InvalidInput: Both are one, the relation is none, or it would be over already.
         NotFound: One of them is unknown.
         Conflict: One is being erased.
         Shredded: One was erased.
@@ -202,7 +229,10 @@ def link(  # noqa: PLR0913 - who, for whom, as what, how it came
         raise InvalidInput("there is no such relation", f"use one of {', '.join(RELATIONS)}")
     if person == acts:
         raise InvalidInput("nobody needs a link to act for themselves", "name two people")
-    _record_link(desk, person, acts, relation, source, actor, held=True)
+    with desk.store.look() as view:
+        if until and until <= view.now:
+            raise InvalidInput("this mandate would be over already", "they decide for themselves")
+    _record_link(desk, person, acts, Link(acts, relation, mine=True, until=until), source, actor)
 
 
 def unlink(desk: Desk, person: PersonId, acts: PersonId, source: str, actor: Actor) -> None:
@@ -213,28 +243,29 @@ def unlink(desk: Desk, person: PersonId, acts: PersonId, source: str, actor: Act
     """
     _require(actor, MAY_TELL)
     with desk.store.look() as view:
-        known = {each.other: each.relation for each in links(view, person) if each.mine}
+        known = {each.other: each for each in links(view, person) if each.mine}
     if acts not in known:
         raise NotFound("these two are not linked")
-    _record_link(desk, person, acts, known[acts], source, actor, held=False)
+    _record_link(desk, person, acts, known[acts], source, actor, ended=True)
 
 
 def _record_link(  # noqa: PLR0913 - as `link`
     desk: Desk,
     person: PersonId,
     acts: PersonId,
-    relation: str,
+    told: Link,
     source: str,
     actor: Actor,
     *,
-    held: bool,
+    ended: bool = False,
 ) -> None:
+    until = zulu(Instant(told.until)) if told.until and not ended else None
+    value = f"{told.relation} {told.until}" if told.until else told.relation
     while True:
         with desk.store.look() as view:
             one, other = _held(view, person, None), _held(view, acts, None)
-            ended = not held
-            said = events.PersonLinked(acts.hex(), relation, source, ended)
-            back = events.PersonLinked(person.hex(), f"{relation}_for", source, ended)
+            said = events.PersonLinked(acts.hex(), told.relation, source, ended, until)
+            back = events.PersonLinked(person.hex(), f"{told.relation}_for", source, ended, until)
             prepared = [
                 *desk.scribe.prepare(person, one.head, [said], actor, view.now),
                 *desk.scribe.prepare(acts, other.head, [back], actor, view.now),
@@ -244,10 +275,10 @@ def _record_link(  # noqa: PLR0913 - as `link`
                 continue
             for key in (b"m" + person + acts, b"o" + acts + person):
                 for whose in (person, acts):
-                    if held:
-                        put_pointer(tx, whose, LINKS, key, relation.encode())
-                    else:
+                    if ended:
                         drop_pointer(tx, whose, LINKS, key)
+                    else:
+                        put_pointer(tx, whose, LINKS, key, value.encode())
             return
 
 
@@ -257,7 +288,8 @@ def links(view: View, person: PersonId) -> list[Link]:
     for side, mine in ((b"m", True), (b"o", False)):
         for key, name in view.rows(LINKS, side + person, b"", 1_000):
             other = PersonId(key[1 + len(person) :])
-            out.append(Link(other, name.decode(), mine))
+            relation, _, until = name.decode().partition(" ")
+            out.append(Link(other, relation, mine, int(until or 0)))
     return out
 
 

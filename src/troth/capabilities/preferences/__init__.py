@@ -5,7 +5,8 @@ the very next decision. An import books what its row proves and no more.
 """
 
 from troth.capabilities.preferences.asking import Ask, Shown, book_ask, defer, next_ask
-from troth.capabilities.preferences.choices import record_choice, record_choices
+from troth.capabilities.preferences.binding import finish as finish_binding
+from troth.capabilities.preferences.choices import NO_YES, record_choice, record_choices
 from troth.capabilities.preferences.consents import done_before, import_consents
 from troth.capabilities.preferences.model import Choice
 from troth.capabilities.preferences.narrowing import (
@@ -13,6 +14,7 @@ from troth.capabilities.preferences.narrowing import (
     agree,
     choose_level,
     decline,
+    level_asks,
     notice_in_force,
     set_interests,
     set_language,
@@ -33,6 +35,7 @@ from troth.capabilities.preferences.signals import honour_signal
 from troth.capabilities.preferences.stop import (
     Stop,
     carry_out,
+    is_theirs,
     read_token,
     shown_address,
     unsubscribe,
@@ -48,6 +51,7 @@ from troth.capabilities.preferences.undoing import Inverse, inverse, undo
 from troth.terms import Wishes
 
 __all__ = [
+    "NO_YES",
     "Ask",
     "Cell",
     "Choice",
@@ -68,10 +72,13 @@ __all__ = [
     "decline",
     "defer",
     "done_before",
+    "finish_binding",
     "honour_signal",
     "import_consents",
     "import_suppressions",
     "inverse",
+    "is_theirs",
+    "level_asks",
     "matrix",
     "next_ask",
     "notice_in_force",

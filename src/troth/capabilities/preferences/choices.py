@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress as suppress_fault
 from dataclasses import dataclass, replace
 
+from troth.capabilities.preferences import binding
 from troth.capabilities.preferences.model import LIFTED_BY_CONSENT, MAY_RECORD, TRIES, Choice
 from troth.capabilities.preferences.records import note_record, recorded
-from troth.capabilities.preferences.suppressions import suppress_point
 from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
 from troth.kernel import consent, events, restrictions
 from troth.kernel.desk import Desk
@@ -19,7 +19,6 @@ from troth.terms import (
     Actor,
     Block,
     Channel,
-    ConsentStatus,
     Gathered,
     Instant,
     PersonId,
@@ -30,6 +29,9 @@ from troth.terms import (
     zulu,
 )
 
+NO_YES = "who has a mandate says no for somebody, not yes", "let the person themselves agree"
+"""What is wrong with an agent's yes, and what helps."""
+
 
 def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) -> list[Prepared]:
     """Record one act; it binds the next decision. Restrictions are journalled before returning.
@@ -39,7 +41,7 @@ def record_choice(desk: Desk, person: PersonId, choice: Choice, actor: Actor) ->
     Raises:
         NotFound: Nothing is held under this id.
         InvalidInput: The purpose is not published, or a grant lacks notice, method or proof, or
-            names a channel the purpose does not have. Nothing was recorded.
+            names a channel the purpose does not have, or an agent says it. Nothing was recorded.
         Shredded: The person was erased.
     """
     return record_choices(desk, person, [choice], actor)
@@ -65,13 +67,13 @@ def record_choices(
         raise InvalidInput(
             "this role may not record what a person chose", "ask the privacy officer"
         )
+    due = binding.bounds(choices)
     for _ in range(TRIES):
         with suppress_fault(Conflict):  # something was published meanwhile: look again
             prepared = _record_once(desk, person, choices, actor, before)
             if prepared is not None:
-                for choice in choices:
-                    if choice.status is ConsentStatus.OBJECTED:
-                        _bind_address(desk, person, choice.purpose, actor)
+                if due:
+                    binding.finish(desk, person, actor)
                 return prepared
     raise Unavailable("others keep writing to this record", "repeat in a moment", 1)
 
@@ -101,6 +103,7 @@ def _record_once(
             return None
         for place, act in enumerate(acts, len(before)):
             note_record(tx, person, prepared[place].n, act)
+        binding.note(tx, person, prepared[-1].n, binding.bounds(choices))
         for each in freed:
             tx.drop_block(Suppressed(each.sup, each.lifted))
             for block in each.instead:
@@ -112,23 +115,6 @@ def _record_once(
     ]
     desk.journal.note_all([*filter(None, lines), *kept])
     return prepared
-
-
-def _bind_address(desk: Desk, person: PersonId, purpose: str, actor: Actor) -> None:
-    """Put an objection on the list of the person's addresses, so that no other id escapes it."""
-    for channel in Channel:
-        with desk.store.look() as view:
-            found = view.gather([person], channel)
-            house, now = desk.house(view), view.now
-        if not found or found[0].contact is None or purpose not in house.purposes:
-            continue
-        held = consent.resolve(
-            found[0].record, house.purposes[purpose], channel, now, house.purposes
-        )
-        if held.status is ConsentStatus.OBJECTED:
-            block = Block("objection", "purpose", purpose, since=now)
-            contact = found[0].contact
-            suppress_point(desk, channel, contact.bi, contact.sup, block, "objection", actor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +212,8 @@ def _payload(choice: Choice, house: House, view: View) -> events.ConsentAct:
     occurred = view.now if choice.occurred_at is None else choice.occurred_at
     until: str | None = None
     if choice.status in GRANTING:
+        if choice.given_by == consent.AGENT:
+            raise InvalidInput(*NO_YES)
         _require_proof(choice, view)
         if not set(choice.channels) <= purpose.channels:
             raise InvalidInput("the purpose does not use one of these channels")

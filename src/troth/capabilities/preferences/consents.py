@@ -29,6 +29,9 @@ from troth.terms import (
     zulu,
 )
 
+_NEVER_YES = frozenset({"signal", consent.AGENT})
+"""Who can say no for somebody: their yes is remembered, and opens nothing."""
+
 
 def done_before(view: View, kind: str, digest: bytes) -> int:
     """Return how many data rows of this very file are taken in already."""
@@ -190,7 +193,7 @@ def _read_act(
             "proof": row.proof,
         }
         missing = consent.missing_proof(told, notices.get(row.purpose, frozenset()))
-        if row.given_by == "signal":
+        if row.given_by in _NEVER_YES:
             missing = (*missing, "given_by")
         if missing:
             status = ConsentStatus.IMPORTED

@@ -40,6 +40,7 @@ class Choice:
         source: What it came by, such as `campaign:NAME`.
         language: In which language the notice was shown; "" its own.
         confirmed_at: When the address was confirmed, for a purpose that wants it.
+        binds: Of a no: channels on which the person's addresses go on the list with it.
     """
 
     status: ConsentStatus
@@ -55,3 +56,4 @@ class Choice:
     source: str = ""
     language: str = ""
     confirmed_at: Instant | None = None
+    binds: tuple[str, ...] = ()

@@ -4,16 +4,16 @@ A no needs nothing but itself. A yes shows its notice in the version in force, r
 shown, and names it. A wish narrows what was agreed to; ending one only returns to that.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from troth.capabilities.preferences.choices import lineage, record_choices
+from troth.capabilities.preferences.binding import Bound, bind
+from troth.capabilities.preferences.choices import NO_YES, lineage, record_choices
 from troth.capabilities.preferences.model import MAY_RECORD, TRIES, Choice
-from troth.capabilities.preferences.suppressions import suppress_point
 from troth.errors import InvalidInput, NotFound, Unavailable
 from troth.kernel import consent, events, restrictions, wishes
-from troth.kernel.desk import Desk, everybody
+from troth.kernel.desk import Desk
 from troth.kernel.facts import House
 from troth.kernel.house import notices_by_purpose
 from troth.kernel.plans import MARKETING
@@ -23,10 +23,8 @@ from troth.terms import (
     DENYING,
     SECOND,
     Actor,
-    Block,
     Channel,
     ConsentStatus,
-    ContactPoint,
     Gathered,
     Instant,
     PersonId,
@@ -43,6 +41,7 @@ INTERESTS: Final = "interests"
 MOST_TOPICS, LONGEST_TOPIC = 24, 40
 LONGEST_PAUSE: Final = 366 * DAY
 _ONE_LEVEL: Final = "level."
+_EVERY_CHANNEL: Final = tuple(str(channel) for channel in Channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +133,8 @@ def _require_after(view: View, person: PersonId, purpose: str) -> None:
 
 
 def _require_grown(record: PersonRecord, given_by: str) -> None:
+    if given_by == consent.AGENT:
+        raise InvalidInput(*NO_YES)
     child = record.age == "minor" and record.subject != "juristic"
     if child and given_by not in consent.GUARDIANS:
         raise InvalidInput(
@@ -183,11 +184,9 @@ def decline(  # noqa: PLR0913 - whose, what, who says so
     status = ConsentStatus.REFUSED if new else ConsentStatus.WITHDRAWN
     choice = Choice(
         status, purpose, (channel or consent.EVERY,), method="button", given_by=given_by,
-        source=SOURCE,
+        source=SOURCE, binds=tuple(way for way in ways if way),
     )  # fmt: skip
-    booked = record_choices(desk, person, [choice], actor)
-    _suppress(desk, person, purpose, [Channel(way) for way in ways if way], actor)
-    return booked
+    return record_choices(desk, person, [choice], actor)
 
 
 def stop_everything(
@@ -209,14 +208,15 @@ def stop_everything(
     choices = [
         Choice(
             ConsentStatus.WITHDRAWN, root, (consent.EVERY,), method="button",
-            given_by=given_by, source=SOURCE,
+            given_by=given_by, source=SOURCE, binds=_EVERY_CHANNEL,
         )
         for root in roots
         if not _all_stopped(record, root, house, now)
     ]  # fmt: skip
     booked = record_choices(desk, person, choices, actor) if choices else []
-    for root in roots:
-        _suppress(desk, person, root, list(Channel), actor)
+    stopped = {choice.purpose for choice in choices}
+    for root in (each for each in roots if each not in stopped):  # whose address may be newer
+        bind(desk, person, Bound(root, _EVERY_CHANNEL, "unsubscribe", SOURCE), actor)
     return booked
 
 
@@ -241,23 +241,21 @@ def _all_stopped(record: PersonRecord, root: str, house: House, now: Instant) ->
     )
 
 
-def _suppress(
-    desk: Desk, person: PersonId, purpose: str, channels: Iterable[Channel], actor: Actor
-) -> None:
-    """Put every address of the person on these channels on the list, for one purpose."""
-    with desk.store.look() as view:
-        ids = everybody(view, person)
-        points: dict[bytes, tuple[Channel, ContactPoint]] = {}
-        for channel in channels:
-            for found in view.gather(ids, channel):
-                if found.contact is not None:
-                    points.setdefault(found.contact.sup, (channel, found.contact))
-        block = Block("unsubscribe", "purpose", purpose, since=view.now)
-    for channel, point in points.values():
-        suppress_point(desk, channel, point.bi, point.sup, block, SOURCE, actor)
-
-
 # --- how personal --------------------------------------------------------------------------------
+
+
+def level_asks(record: PersonRecord, house: House, now: Instant, level: int) -> bool:
+    """Tell whether choosing a level is an agreement: it opens what is not agreed to now."""
+    held = record.level
+    rises = level > held and not (held < 0 and level <= consent.FREE_LEVEL)
+    lasting = level <= consent.FREE_LEVEL or _opens(house, level) <= consent.agreed_categories(
+        record, house, now
+    )
+    return rises or not lasting
+
+
+def _opens(house: House, level: int) -> frozenset[str]:
+    return frozenset[str]().union(*house.levels[: level + 1]) - house.special
 
 
 def choose_level(  # noqa: PLR0913 - whose, which, who says so
@@ -284,12 +282,11 @@ def choose_level(  # noqa: PLR0913 - whose, which, who says so
         raise InvalidInput("there is no such level", f"choose one from 0 to {consent.TOP_LEVEL}")
     with desk.store.look() as view:
         record, house, now = _held(view, person).record, desk.house(view), view.now
-    held = record.level
-    opens = frozenset[str]().union(*house.levels[: level + 1]) - house.special
-    lasting = level <= consent.FREE_LEVEL or opens <= consent.agreed_categories(record, house, now)
-    if level == held and lasting:
+    held, opens = record.level, _opens(house, level)
+    asks = level_asks(record, house, now, level)
+    if level == held and not asks:
         return []
-    if (level > held and not (held < 0 and level <= consent.FREE_LEVEL)) or not lasting:
+    if asks:
         proof = f"form:level-{level}"
         yes = Yes(consent.PERSONALISE, (), notice, proof, language)
         return agree_together(desk, person, [(yes, level, tuple(sorted(opens)))], actor, given_by)

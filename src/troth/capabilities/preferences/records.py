@@ -37,7 +37,7 @@ from troth.terms import (
 RECORDS: Final = "preferences.record"
 """SHA-256 of a record → whose, which event, about what; gone with the person."""
 _SUBJECT: Final = b"consent record subject"
-VERSIONS: Final = (1,)
+VERSIONS: Final = (2, 1)
 """Versions of the mapping table, newest first."""
 
 
@@ -238,7 +238,7 @@ def _process(
         controllers=(party,),
         recipients=tuple(recipients),
         storage=dpv.Storage(
-            f"loc:{house.get('seat') or 'ZA'}",
+            _place_of(then),
             f"P{days}D" if days else table["words"]["kept"],
             table["words"]["deletion"],
         ),
@@ -247,6 +247,17 @@ def _process(
         rights=tuple(sorted(rights or table["rights"]["default"])),
         channels=channels,
     )
+
+
+def _place_of(then: _Then) -> str:
+    """Return where the data lies, as the house says; version 1 of the table took its seat for it.
+
+    Nowhere stated is said to be so: ISO/IEC TS 27560 has a place for it in every record.
+    """
+    if "place" not in then.table:
+        return f"loc:{then.house.get('house', {}).get('seat') or 'ZA'}"
+    country = str(then.house.get("storage", {}).get("country", "")).strip()
+    return str(then.table["place"].get(country, country) or then.table["words"]["unstated"])
 
 
 # Whose record it is, and whether it still holds

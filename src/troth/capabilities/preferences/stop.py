@@ -16,6 +16,7 @@ from troth.terms import (
     Block,
     Channel,
     ConsentStatus,
+    Gathered,
     Instant,
     PersonId,
     PersonRecord,
@@ -32,6 +33,7 @@ class Stop:
         campaign: Whose message it came with, "" where that is not known.
         ref: That message's own reference, "" where that is not known.
         shown: The address it went to as a page may show it, sealed under the token; "" unknown.
+        sup: Suppression MAC of that address in hex; "" of a message sent before it was kept.
     """
 
     person: PersonId
@@ -40,6 +42,7 @@ class Stop:
     campaign: str = ""
     ref: str = ""
     shown: str = ""
+    sup: str = ""
 
 
 def read_token(desk: Desk, token: str) -> Stop:
@@ -64,6 +67,22 @@ def read_token(desk: Desk, token: str) -> Stop:
 def shown_address(desk: Desk, token: str, stop: Stop) -> str:
     """Return the masked address a token's message went to; "" of one sent before it was kept."""
     return desk.open_beside_token(token, stop.shown) if stop.shown else ""
+
+
+def is_theirs(desk: Desk, stop: Stop) -> bool:
+    """Tell whether the address a message went to is still the one of whom it was for.
+
+    Whoever has another address by now is neither shown nor steered by what came to the old one.
+    """
+    with desk.store.look() as view:
+        found = view.gather([stop.person], Channel(stop.channel))
+    return bool(found) and _is_theirs(stop, found[0])
+
+
+def _is_theirs(stop: Stop, found: Gathered) -> bool:
+    if not stop.sup:
+        return True
+    return found.contact is not None and found.contact.sup.hex() == stop.sup
 
 
 def _stopped(desk: Desk, stop: Stop, record: PersonRecord) -> bool:
@@ -95,7 +114,8 @@ def carry_out(
     """Stop a purpose on a channel for the person and the address the mail went to, at once.
 
     The address is suppressed for the purpose as well, so that whoever shares the mailbox gets no
-    second copy. Repeating it changes nothing more. Return what was stopped.
+    second copy. Where the person has another address by now, the one the mail went to is
+    suppressed and nothing else. Repeating it changes nothing more. Return what was stopped.
 
     Args:
         desk: The desk.
@@ -110,7 +130,12 @@ def carry_out(
             stop = replace(stop, purpose=asked.parent)
         found = view.gather([stop.person], Channel(stop.channel))
         since = view.now if at is None else at
-    if not found or found[0].record.erasing or _agreed_after(stop, found[0].record, since):
+    if not found or found[0].record.erasing:
+        return stop
+    if not _is_theirs(stop, found[0]):
+        _suppress_alone(desk, stop, method, since)
+        return stop
+    if _agreed_after(stop, found[0].record, since):
         return stop
     source, actor = _source(stop), Actor(Role.PERSON, stop.person.hex())
     if not _stopped(desk, stop, found[0].record):
@@ -129,6 +154,14 @@ def carry_out(
         told = source or method
         suppress_point(desk, Channel(stop.channel), contact.bi, contact.sup, block, told, actor)
     return stop
+
+
+def _suppress_alone(desk: Desk, stop: Stop, method: str, since: Instant) -> None:
+    """Suppress the address a mail went to, for its purpose; its reader is none of its holders."""
+    block = Block("unsubscribe", "purpose", stop.purpose, since=since)
+    reader, sup = Actor(Role.PERSON, stop.sup), bytes.fromhex(stop.sup)
+    told = _source(stop) or method
+    suppress_point(desk, Channel(stop.channel), b"", sup, block, told, reader)
 
 
 def _source(stop: Stop) -> str:

@@ -75,11 +75,12 @@ def suppress_point(  # noqa: PLR0913 - both MACs, since gather and search use di
     source: str,
     actor: Actor,
 ) -> int:
-    """Suppress by MAC; see `suppress`."""
+    """Suppress by MAC; see `suppress`. Where `bi` is b"", `sup` finds who holds the address."""
     left: frozenset[PersonId] | None = None
     while True:
         with desk.store.look() as view:
-            found = view.gather(view.find(channel, bi), channel)
+            at_it = view.find(channel, bi) if bi else view.holders(sup)
+            found = view.gather(at_it, channel)
             holders = [g for g in found if not g.record.erasing]
             known = view.blocks([sup]).get(sup, ())
             if left is None and any(_covers(held, block) for held in known):

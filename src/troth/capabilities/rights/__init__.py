@@ -10,8 +10,7 @@ from troth.capabilities.rights.correcting import (
     statements,
 )
 from troth.capabilities.rights.erasing import (
-    MAY_LIFT,
-    MAY_RESTRICT,
+    INTAKE,
     NOT_COVERED,
     OPEN,
     Certificate,
@@ -21,9 +20,7 @@ from troth.capabilities.rights.erasing import (
     erase,
     erased_since,
     is_erased,
-    lift_restriction,
     receipts,
-    restrict,
     timeline,
     unfinished,
 )
@@ -41,9 +38,18 @@ from troth.capabilities.rights.requests import (
     status,
 )
 from troth.capabilities.rights.requests_rules import Request
+from troth.capabilities.rights.restricting import (
+    MAY_LIFT,
+    MAY_RESTRICT,
+    Hold,
+    holds,
+    lift_restriction,
+    restrict,
+)
 from troth.capabilities.rights.waiting import Waiting, alarms, project, queue, whose
 
 __all__ = [
+    "INTAKE",
     "MAY_LIFT",
     "MAY_RESTRICT",
     "NOT_COVERED",
@@ -51,6 +57,7 @@ __all__ = [
     "Asked",
     "Certificate",
     "Corrected",
+    "Hold",
     "How",
     "Move",
     "Package",
@@ -67,6 +74,7 @@ __all__ = [
     "correct",
     "erase",
     "erased_since",
+    "holds",
     "is_erased",
     "lift_restriction",
     "move",

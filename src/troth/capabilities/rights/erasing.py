@@ -1,4 +1,4 @@
-"""Rights: a person's receipts and time-line, restriction, and erasure that can be shown.
+"""Rights: a person's receipts and time-line, and erasure that can be shown.
 
 Erasure has five steps, each repeatable, resumable after a crash at any point: event, journal,
 keys, rows, public leaf. It covers every id merged into the person. From the first commit on the
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from troth import crypto
-from troth.errors import Conflict, InvalidInput, NotFound
+from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
 from troth.kernel import consent, events, ledger, proof, restrictions
 from troth.kernel.desk import ALIASES, INDEX, Desk, drop_pointer, everybody, pointers
 from troth.kernel.facts import House
@@ -37,10 +37,11 @@ from troth.terms import (
 )
 
 OPEN = "rights.erasing"
+INTAKE = "rights.intake"
+"""Search code of an address, time and a random end → what somebody asked who was not in."""
 SALT_BYTES = 32
+TRIES = 20
 MAY_ERASE = frozenset({Role.PERSON, Role.SYSTEM, Role.OFFICER})
-MAY_RESTRICT = frozenset({Role.PERSON, Role.SYSTEM, Role.SUPPORT, Role.OFFICER})
-MAY_LIFT = frozenset({Role.PERSON, Role.SYSTEM, Role.OFFICER})
 NOT_COVERED = (
     "a backup of keys/ made before {at} still opens data backups made before {at}",
     "copies at partners that have not answered, mails already delivered, printed pages",
@@ -95,41 +96,6 @@ def timeline(desk: Desk, person: PersonId) -> list[Recorded]:
         return desk.scribe.chain(view, person)
 
 
-def restrict(desk: Desk, person: PersonId, reason: str, actor: Actor) -> None:
-    """Keep a person's data and use it for nothing, until `lift_restriction`.
-
-    Raises:
-        InvalidInput: This role may not.
-        NotFound: Nothing is held under this id.
-        Shredded: The person was erased.
-    """
-    _require(actor, MAY_RESTRICT)
-    said = events.ProcessingRestricted(restricted=True, reason=reason)
-    while True:
-        with desk.store.look() as view:
-            prepared = desk.scribe.prepare(
-                person, desk.head(view, person), [said], actor, view.now
-            )
-        with desk.store.book() as tx:
-            seq = tx.size
-            moved = tx.append(prepared)
-        if not moved:
-            line = restrictions.line(person, said, seq)
-            desk.journal.note_all([line] if line else [])
-            return
-
-
-def lift_restriction(desk: Desk, person: PersonId, reason: str, actor: Actor) -> None:
-    """End a restriction; raises as `restrict` does."""
-    _require(actor, MAY_LIFT)
-    desk.record(person, [events.ProcessingRestricted(restricted=False, reason=reason)], actor)
-
-
-def _require(actor: Actor, roles: frozenset[Role]) -> None:
-    if actor.role not in roles:
-        raise InvalidInput("this role may not decide this", "ask the privacy officer")
-
-
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """What an erasure did, to hand to the person.
@@ -169,8 +135,9 @@ def begin_erasure(desk: Desk, person: PersonId, request: str, actor: Actor) -> N
 
     Raises:
         NotFound: Nothing is held under this id.
+        Unavailable: Others keep writing to this record; nothing was begun.
     """
-    while True:
+    for _ in range(TRIES):
         with desk.store.look() as view:
             if not view.gather([person], None):
                 raise NotFound("nothing is held under this id")
@@ -186,6 +153,7 @@ def begin_erasure(desk: Desk, person: PersonId, request: str, actor: Actor) -> N
                 for each in people:
                     tx.put_row(OPEN, each, msgspec.json.encode(state))
                 return
+    raise Unavailable("others keep writing to this record", "repeat in a moment", 1)
 
 
 def _announced(
@@ -341,6 +309,7 @@ def _refused(gathered: Gathered, channel: Channel, house: House, now: Instant) -
 
 def _drop(tx: Transaction, person: PersonId, people: Sequence[PersonId]) -> dict[str, int]:
     """Delete what leads to a person, then all that is theirs; what others share stays."""
+    asked = _drop_asked(tx, person, people)
     found = list(pointers(tx, person))
     for table, key in found:
         if table == _LISTED and _shared(tx, table, key, people):
@@ -350,9 +319,21 @@ def _drop(tx: Transaction, person: PersonId, people: Sequence[PersonId]) -> dict
     for table in (ALIASES, "custody.retention"):
         for key, _ in tx.rows(table, person, b"", 10_000):
             tx.put_row(table, key, None)
-    counts = {**tx.drop_person(person), "index": len(found)}
+    counts = {**tx.drop_person(person), "index": len(found), "asked": asked}
     tx.put_record(person, replace(NO_RECORD, erasing=True))
     return {name: count for name, count in counts.items() if count}
+
+
+def _drop_asked(tx: Transaction, person: PersonId, people: Sequence[PersonId]) -> int:
+    """Drop what was asked under an address that nobody else holds; return how much."""
+    dropped = 0
+    for found in tx.gather([person], Channel.EMAIL):
+        if found.contact is None or any(p not in people for p in tx.holders(found.contact.sup)):
+            continue
+        for key, _ in tx.rows(INTAKE, found.contact.bi, b"", 10_000):
+            tx.put_row(INTAKE, key, None)
+            dropped += 1
+    return dropped
 
 
 _LISTED = "people.registry"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from troth.capabilities.rights import amounts
 from troth.capabilities.rights.package_story import Line, Row
 from troth.capabilities.rights.package_words import FIELDS, GROUNDS, Reader
 from troth.terms import from_zulu
@@ -184,8 +185,9 @@ def _activity(data: Mapping[str, Any], reader: Reader) -> Section:
 def _money(row: Row) -> str:
     if not row["currency"]:
         return ""
-    whole, cents = divmod(abs(row["amount_minor"]), 100)
-    return f"{'-' * (row['amount_minor'] < 0)}{row['currency']} {whole}.{cents:02}"
+    whole, rest = amounts.parts(row["amount_minor"], row["currency"])
+    sign = "-" * (row["amount_minor"] < 0)
+    return f"{sign}{row['currency']} {whole}{'.' * bool(rest)}{rest}"
 
 
 def _readings(data: Mapping[str, Any], story: Sequence[Line], reader: Reader) -> Section:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from troth import crypto
-from troth.capabilities.rights import clocks
+from troth.capabilities.rights import clocks, restricting
 from troth.capabilities.rights import requests_rules as rules
 from troth.capabilities.rights.clocks import Clock, Place
 from troth.capabilities.rights.requests_rules import Request, Told
@@ -92,9 +92,7 @@ def requests_of(desk: Desk, view: View, person: PersonId) -> list[Request]:
     Raises:
         Shredded: The person was erased.
     """
-    found: list[Request] = []
-    for each in everybody(view, person):
-        found += _folded(desk, view, each).values()
+    found = _of_all(desk, view, everybody(view, person)).values()
     return sorted(found, key=lambda request: (-request.received, request.id))
 
 
@@ -116,6 +114,10 @@ def _folded(desk: Desk, view: View, person: PersonId) -> dict[str, Request]:
         for r in desk.scribe.chain(view, person)
         if isinstance(r.event.payload, events.RequestActed)
     )
+
+
+def _of_all(desk: Desk, view: View, ids: Sequence[PersonId]) -> dict[str, Request]:
+    return {name: held for each in ids for name, held in _folded(desk, view, each).items()}
 
 
 def place_of(desk: Desk, view: View, person: PersonId) -> Place:
@@ -143,7 +145,7 @@ def open_request(desk: Desk, person: PersonId, asked: Asked, actor: Actor) -> Re
     Raises:
         NotFound: Nothing is held under this id.
         InvalidInput: No such right, a text too long, or received in the future.
-        Unavailable: The person asked too often today.
+        Unavailable: The person asked for this too often today; never of a stop or a deletion.
         Shredded: The person was erased.
     """
     if asked.right not in clocks.rights() or len(asked.text) > TEXT_MAX:
@@ -152,13 +154,16 @@ def open_request(desk: Desk, person: PersonId, asked: Asked, actor: Actor) -> Re
         raise InvalidInput("this role opens no request", "ask the privacy officer")
     for _ in range(TRIES):
         with desk.store.look() as view:
-            kept = desk.keeper(view, person)
+            ids = everybody(view, person)
+            kept = ids[0]
             if not view.gather([kept], None):
                 raise NotFound("nothing is held under this id")
-            held = _folded(desk, view, kept)
-            request = _id_for(desk, kept, asked.key)
-            if request in held:
-                return held[request]
+            held = _of_all(desk, view, ids)
+            named = [_id_for(desk, each, asked.key) for each in ids]
+            again = next((held[name] for name in named if name in held), None)
+            if again is not None:
+                return again
+            request = named[0]
             said = _opening(desk, view, kept, asked, request, held)
             prepared = _prepared(desk, view, kept, said, actor)
         if _booked(desk, prepared):
@@ -188,11 +193,11 @@ def _opening(  # noqa: PLR0913 - what is asked and what is known
     if asked.received > view.now:
         raise InvalidInput("a request cannot come in later than now", "give the day it came")
     most = clocks.settings()["limits"]["opened_per_day"]
-    counted = [r for r in held.values() if r.right not in rules.WITHOUT_PROOF]
+    counted = [r for r in held.values() if r.right == asked.right]
     often = sum(view.now - r.steps[0].at < DAY for r in counted) >= most
-    if often and asked.right not in rules.WITHOUT_PROOF:  # a stop is never put off
+    if often and asked.right not in rules.NEVER_PUT_OFF:
         raise Unavailable(
-            f"there were {most} requests in one day", "the open ones are being answered", 3600
+            f"there were {most} such requests in one day", "the open ones are being answered", 3600
         )
     first = next((r.id for r in held.values() if r.open and r.right == asked.right), None)
     opened = _opened(desk, view, person, asked, request, first)
@@ -287,6 +292,9 @@ def complete(desk: Desk, person: PersonId, asked: Asked, report: bytes, actor: A
 def move(desk: Desk, person: PersonId, request: str, step: Move, actor: Actor) -> Request:
     """Take one step; the table of `requests_rules` says which are allowed.
 
+    From the commit that approves a deletion its person's data is only stored, to the commit that
+    ends the request otherwise.
+
     Raises:
         NotFound: There is no such request.
         InvalidInput: The step is not allowed, or lacks what it needs; nothing was recorded.
@@ -299,12 +307,25 @@ def move(desk: Desk, person: PersonId, request: str, step: Move, actor: Actor) -
             said = _said(held, step)
             rules.require(held, said, actor.role)
             _require_more(desk, view, chain, held, step, actor)
-            head = desk.head(view, chain)
-            prepared = desk.scribe.prepare(chain, head, [said], actor, view.now)
-        if _booked(desk, prepared):
+            beside = _beside(desk, view, person, held, step.act)
+            prepared = restricting.prepare(desk, view, [(chain, said, actor), *beside])
+        if restricting.book(desk, prepared):
             with desk.store.look() as view:
                 return request_of(desk, view, person, request)
     raise Unavailable("others keep writing to this record", "repeat in a moment", 1)
+
+
+def _beside(
+    desk: Desk, view: View, person: PersonId, held: Request, act: str
+) -> list[restricting.Step]:
+    """Return what goes with a step of a deletion: only storing begins, or ends."""
+    if held.right != "deletion":
+        return []
+    reason = restricting.WAITS + held.id
+    if act == "approved":
+        return restricting.held_back(desk, view, person, reason)
+    ends = rules.after(held.state, act) in rules.FINAL
+    return restricting.let_go(desk, view, person, reason) if ends else []
 
 
 def _chain_of(desk: Desk, view: View, person: PersonId, request: str) -> PersonId:
@@ -340,6 +361,8 @@ def _require_more(  # noqa: PLR0913 - a step and where it is taken
     if step.act == "extended":
         clock = clock_of(desk, view, chain, held.right, held.received)
         clocks.require_extension(clock, held.due, step.due, view.now)
+    if step.act == "approved" and held.right == "deletion" and not step.due:
+        raise InvalidInput("a deletion is approved for a moment", "say when it is to be done")
     if step.act == "approved" and actor.role is Role.OFFICER:
         _require_another(desk.scribe.actor(actor, chain), held)
 

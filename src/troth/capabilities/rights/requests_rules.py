@@ -55,6 +55,8 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
 """Act → who may do it."""
 WITHOUT_PROOF: Final = frozenset({"objection", "restriction"})
 """Rights that ask for no proof: nobody is harmed where somebody else narrows."""
+NEVER_PUT_OFF: Final = WITHOUT_PROOF | {"deletion"}
+"""Rights that may be asked for however often: a stop does not wait for a count."""
 GROUNDED: Final = frozenset({"denied", "blocked", "extended", "partial"})
 SPOKEN: Final = frozenset({"asked", "answered", "noted", "extended"})
 REPORTED: Final = "report:"

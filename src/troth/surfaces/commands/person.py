@@ -157,13 +157,22 @@ def address(call: Call, person: str, channel: str, to: str, source: str, region:
     )
 
 
-def link(call: Call, person: str, other: str, relation: people.Relation, source: str) -> Answer:
+def link(  # noqa: PLR0913 - one parameter per option
+    call: Call,
+    person: str,
+    other: str,
+    relation: people.Relation,
+    born: int | None,
+    source: str,
+) -> Answer:
     """Record that OTHER may act for PERSON; it opens nothing by itself."""
 
     def act(ws: app.Workspace, who: PersonId, actor: Actor) -> dict[str, Any]:
         way = plain_name(source, "--source")
-        people.link(ws.desk, who, _another(ws, other), relation, way, actor)
-        return {"as": relation, "linked": True}
+        until = people.of_age(born) if born is not None else 0
+        people.link(ws.desk, who, _another(ws, other), relation, way, actor, until)
+        ends = {"until": zulu(Instant(until))} if until else {}
+        return {"as": relation, "linked": True, **ends}
 
     said = "Recorded in both records. What they agree to is an act of its own, said to be theirs."
     return _done(call, (person, people.MAY_TELL, act), said)

@@ -123,7 +123,7 @@ def _job(ws: app.Workspace, material: Material, laps: _Laps, now: datetime) -> d
     laps.begin("import purchases")
     extras = app.Extras(sensitive=sensitive)
     bought = app.import_file(ws, "events", material.paths["events"], extras)
-    _link(ws)
+    _link(ws, material.paths["customers"])
     laps.begin("build the audience engine's copy")
     app.rebuild_reach(ws, SYSTEM)
     laps.begin("narrow, preview, and have a second person approve")
@@ -190,13 +190,17 @@ ACTING: tuple[tuple[str, str, Relation], ...] = (
 """Whom somebody of the cast acts for, who it is, and as what."""
 
 
-def _link(ws: app.Workspace) -> None:
-    """Let a parent act for a child, and a contact for her guest house."""
+def _link(ws: app.Workspace, customers: Path) -> None:
+    """Let a parent act for a child until it is of age, and a contact for her guest house."""
+    with customers.open(encoding="utf-8", newline="") as file:
+        born = {row["external_id"]: row["birth_year"] for row in csv.DictReader(file)}
     with ws.store.look() as view:
-        pairs = [(ws.desk.find(view, a), ws.desk.find(view, b), r) for a, b, r in ACTING]
-    for person, acts, relation in pairs:
+        pairs = [(ws.desk.find(view, a), ws.desk.find(view, b), r, a) for a, b, r in ACTING]
+    for person, acts, relation, name in pairs:
         if person and acts:
-            people.link(ws.desk, person, acts, relation, "paper form in the shop", SYSTEM)
+            year, way = born.get(name, ""), "paper form in the shop"
+            until = people.of_age(int(year)) if year else 0
+            people.link(ws.desk, person, acts, relation, way, SYSTEM, until)
 
 
 def _products(path: Path) -> tuple[dict[str, str], frozenset[str]]:

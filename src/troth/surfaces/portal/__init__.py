@@ -23,6 +23,7 @@ from troth.surfaces.portal import (
     overview,
     papers,
     preferences,
+    problems,
     receipts,
     records,
     requests,
@@ -32,6 +33,7 @@ from troth.surfaces.portal import (
 
 PORTAL: tuple[ModuleType, ...] = (
     frame,
+    problems,
     door,
     entry,
     mail,

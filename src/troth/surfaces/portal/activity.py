@@ -156,7 +156,7 @@ def _row(hub: Hub, visit: Visit, entry: app_activity.Entry) -> Row:
     if abs(entry.units) > 1:
         told.append(visit.gettext("%(count)s pieces", count=visit.tongue.number(entry.units)))
     if entry.currency:
-        told.append(f"{entry.amount / 100:.2f} {entry.currency}")
+        told.append(visit.tongue.amount(entry.amount, entry.currency))
     return Row(name, " · ".join(told), visit.moment(entry.at).rpartition(", ")[2], entry.place)
 
 
@@ -299,14 +299,14 @@ def _term(visit: Visit, form: Mapping[str, str]) -> tuple[str, int | None]:
     """Read a kind of activity and its term; None as long as the rules say.
 
     Raises:
-        InvalidInput: Neither is offered, or a minor's own visit would keep it for longer.
+        InvalidInput: Neither is offered, or who may not agree would keep it longer.
     """
     scope, months = form.get("scope", ""), _number(form, "months", -1)
     if scope not in KEPT or months not in (0, *MONTHS):
         raise InvalidInput("activity is kept 3, 18 or 36 months, or as long as the rules say")
     held = visit.record.keeps.get(scope, 0)
-    if not visit.may_grant and held and (months == 0 or months > held):
-        raise InvalidInput("keeping it longer is for your parent or guardian to agree to")
+    if held and (months == 0 or months > held):
+        visit.require_grant()
     return scope, months or None
 
 

@@ -23,7 +23,7 @@ from troth.surfaces.web.parts import Hub, body_of
 READ = ["GET", "HEAD"]
 HERE: Final = "/my/ask-us"
 PUBLIC = {
-    HERE: "whoever asks for their rights needs no account; every address gets one answer",
+    HERE: "whoever asks for their rights needs no account; the answer tells no address",
     "/ask-us": "leads there",
 }
 SAY: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -74,12 +74,13 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         brought = intake.Brought(
             form.get("right", ""), address, form.get("text", ""), form.get("name", "")
         )
+        where = network(hub, request)
         try:
-            if "@" not in address or not wired.ask(hub.ws, address, network(hub, request), cookie):
+            if "@" not in address or not wired.ask(hub.ws, address, where, cookie):
                 return RedirectResponse(
                     f"{HERE}?say={'wait' if '@' in address else 'address'}", 303
                 )
-            intake.take(hub.ws, brought)
+            intake.take(hub.ws, brought, where)
         except InvalidInput:
             return RedirectResponse(f"{HERE}?say=address", 303)
         except Unavailable:

@@ -17,12 +17,15 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from troth.capabilities.rights import amounts
 from troth.terms import Instant, moment
 
 ENGLISH: Final = "en"
 LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "af": "Afrikaans", "zu": "isiZulu"}
 """Code → the language's own name."""
 DOMAIN: Final = "portal"
+_POINTS: Final = {"af": ","}
+"""Language → what stands before decimals, where that is no point (Unicode CLDR, 2026-11-23)."""
 
 
 def N_(sentence: str) -> str:  # noqa: N802 - gettext's own word for a sentence translated later
@@ -94,6 +97,12 @@ class Tongue:
     def number(self, n: int) -> str:
         """Write a whole number: thousands set apart by a space that does not break."""
         return f"{n:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+    def amount(self, minor: int, currency: str) -> str:
+        """Write an amount of minor units as 1 950.00 ZAR or 1 950 JPY; a minus before it."""
+        whole, rest = amounts.parts(minor, currency)
+        point = _POINTS.get(self.language, ".") if rest else ""
+        return f"{'-' * (minor < 0)}{self.number(whole)}{point}{rest} {currency}"
 
     def day(self, at: Instant | date) -> str:
         """Write a day as 23 November 2026; an instant in the reader's zone."""

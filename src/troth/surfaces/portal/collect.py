@@ -15,7 +15,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.app import collecting, site_place
+from troth.app import collecting, owndata, site_place
 from troth.capabilities import onsite
 from troth.engines import contact as addresses
 from troth.errors import InvalidInput, NotFound
@@ -173,6 +173,7 @@ def _add_widget(app: FastAPI, hub: Hub) -> None:
             visit = None
         rows: list[Stands] = []
         if visit is not None:
+            owndata.note(hub.ws, visit.eyes, "preferences")
             with hub.ws.store.look() as view:
                 house, now = hub.ws.desk.house(view), view.now
             for purpose in sorted(house.purposes.values(), key=lambda p: p.name):

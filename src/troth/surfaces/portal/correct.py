@@ -22,7 +22,15 @@ from troth.engines import contact as addresses
 from troth.errors import Conflict, InvalidInput, Unavailable
 from troth.surfaces.portal import said
 from troth.surfaces.portal.catalogue import LANGUAGES, N_
-from troth.surfaces.portal.frame import Done, Visit, finished, portal_page, submitted, visiting
+from troth.surfaces.portal.frame import (
+    Done,
+    Visit,
+    finished,
+    portal_page,
+    stay,
+    submitted,
+    visiting,
+)
 from troth.surfaces.web.parts import Hub, body_of
 from troth.terms import Channel
 
@@ -138,7 +146,7 @@ def _add_proof(app: FastAPI, hub: Hub) -> None:
     @app.api_route(f"{HERE}/question", methods=READ, include_in_schema=False)
     def question(request: Request, field: str = "") -> Response:
         visit = visiting(hub, request)
-        found = visit.session.kept.get(f"asked:{field}")
+        found = visit.session.kept.get(_asked(visit, field))
         rows = {row.field: row for row in _shown(hub, visit)}
         if found is None or field not in rows:
             return RedirectResponse(HERE, 303)
@@ -177,11 +185,17 @@ def _add_proof(app: FastAPI, hub: Hub) -> None:
             visit.session.kept.pop(_key(visit), None)
             raise
         visit.session.kept.pop(_key(visit), None)
+        if visit.relation == "self":
+            stay(hub, visit.session)  # every other visit in their name ends
         return finished(visit, HERE, Done(_told(visit, done.field), done.n))
 
 
 def _key(visit: Visit) -> str:
     return f"{PENDING}:{visit.person.hex()}"
+
+
+def _asked(visit: Visit, field: str) -> str:
+    return f"asked:{field}:{visit.person.hex()}"
 
 
 def _shown(hub: Hub, visit: Visit) -> list[Shown]:
@@ -264,7 +278,7 @@ def _change(hub: Hub, visit: Visit, row: Shown, text: str, form: Mapping[str, st
     how = rights.How(visit.given_by, answered)
     done = correcting.correct(hub.ws, visit.eyes, row.field, text, how)
     if isinstance(done, rights.Question):
-        visit.session.kept[f"asked:{row.field}"] = (text, done.why)
+        visit.session.kept[_asked(visit, row.field)] = (text, done.why)
         return RedirectResponse(f"{HERE}/question?field={row.field}", 303)
     undo = None
     back = _plain(row.field, row.value)
@@ -279,7 +293,7 @@ def _begin_proof(hub: Hub, visit: Visit, field: str, text: str) -> Response:
     try:
         pending = correcting.begin_move(hub.ws, visit.eyes, channel, text, prove)
     except Unavailable:
-        visit.session.kept[f"asked:{field}"] = (text, "no_code")
+        visit.session.kept[_asked(visit, field)] = (text, "no_code")
         return RedirectResponse(f"{HERE}/question?field={field}", 303)
     visit.session.kept[_key(visit)] = pending
     return RedirectResponse(HERE, 303)

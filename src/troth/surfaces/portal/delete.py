@@ -4,7 +4,7 @@ The certificate is the one page of this side that needs nobody to be in: whoever
 in no more. Its address is long and random, the same that was given when the deletion was asked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI
@@ -23,7 +23,9 @@ from troth.engines.paper import pdf
 from troth.errors import InvalidInput, NotFound
 from troth.surfaces.portal import frame, said
 from troth.surfaces.portal import request_words as words
+from troth.surfaces.portal.catalogue import Tongue
 from troth.surfaces.portal.frame import Done, Visit, finished, portal_page, submitted, visiting
+from troth.surfaces.portal.requests import require_asker
 from troth.surfaces.web.acting import own_page
 from troth.surfaces.web.parts import Hub, body_of
 from troth.terms import DAY, Instant, from_zulu
@@ -97,7 +99,9 @@ def _add_acts(app: FastAPI, hub: Hub) -> None:
     @app.post(HERE + "/cancel", include_in_schema=False)
     def cancel(request: Asking, raw: Annotated[bytes, Depends(body_of)]) -> Response:
         visit, form = submitted(hub, request, raw)
-        done = desk_of.cancel(hub.ws, visit.person, form.get("request", ""), visit.actor)
+        which = form.get("request", "")
+        require_asker(hub, visit, which)
+        done = desk_of.cancel(hub.ws, visit.person, which, visit.actor)
         text = visit.gettext("Nothing is deleted. Everything is as it was before you asked.")
         return finished(visit, HERE, Done(text, done.steps[-1].n))
 
@@ -121,7 +125,7 @@ def _add_acts(app: FastAPI, hub: Hub) -> None:
 
 def _now(hub: Hub, request: Asking, visit: Visit, which: str) -> Response:
     """Erase, and lead to the certificate; whoever was erased is out."""
-    desk_of.carry_out(hub.ws, visit.person, which)
+    desk_of.carry_out(hub.ws, visit.person, which, visit.actor)
     answer = RedirectResponse(desk_of.certificate_path(hub.ws, which), 303)
     if visit.relation == "self":
         frame.leave(hub, request, answer)
@@ -144,7 +148,6 @@ def _waiting(hub: Hub, visit: Visit, held: Request) -> Mapping[str, Any]:
         else "",
         "day": visit.day(held.carried_out) if held.carried_out else "",
         "path": desk_of.certificate_path(hub.ws, held.id),
-        "reminded": any(s.act == "noted" and s.text == desk_of.REMINDED for s in held.steps),
     }
 
 
@@ -157,14 +160,14 @@ def _scope(hub: Hub, visit: Visit) -> Mapping[str, Any]:
         "things": titles,
         "events": visit.number(found.events),
         "held": found.held,
-        "not_covered": _not_covered(visit, found.certificate),
+        "not_covered": _not_covered(visit),
     }
 
 
-def _not_covered(visit: Visit, lines: Sequence[str]) -> list[str]:
+def _not_covered(visit: Visit) -> list[str]:
     """Return what a certificate does not cover, before it is made: its moment is not known yet."""
     moment = visit.gettext("the moment of the deletion")
-    return [visit.gettext(line.replace("{at}", "%(at)s"), at=moment) for line in lines]
+    return [visit.gettext(line, at=moment) for line in words.UNCOVERED]
 
 
 # The certificate
@@ -184,6 +187,7 @@ def _add_certificate(app: FastAPI, hub: Hub) -> None:
             hub, request, None, "my_certificate.html",
             made=made.data, token=token, erased=speaks.moment(from_zulu(made.data["erased_at"])),
             left=[(speaks.gettext(words.LEFT[k]), n) for k, n in made.data["left"].items()],
+            uncovered=_uncovered(speaks, made.data),
             until=clocks.settings()["keep"]["certificate_days"],
         )  # fmt: skip
         answer.headers["cache-control"] = "no-store"
@@ -197,9 +201,9 @@ def _add_certificate(app: FastAPI, hub: Hub) -> None:
         return RedirectResponse(PAPER.format(token=token), 303)
 
     @app.api_route(PAPER + "/{file}", methods=READ, include_in_schema=False)
-    def fetch(token: str, file: str) -> Response:
+    def fetch(token: str, file: str, request: Asking) -> Response:
         made = certificates.handed(hub.ws.desk, token)
-        kept = _files(hub, made).get(file)
+        kept = _files(hub, frame.tongue(hub, request), made).get(file)
         if kept is None:
             raise NotFound("there is no such file", "take one of those the page names")
         headers = {
@@ -209,50 +213,76 @@ def _add_certificate(app: FastAPI, hub: Hub) -> None:
         return Response(kept[0], media_type=kept[1], headers=headers)
 
 
-def _files(hub: Hub, made: Handed) -> Mapping[str, tuple[bytes, str]]:
+def _uncovered(speaks: Tongue, data: Mapping[str, Any]) -> list[str]:
+    return [words.uncovered(speaks, line, data["erased_at"]) for line in data["not_covered"]]
+
+
+def _files(hub: Hub, speaks: Tongue, made: Handed) -> Mapping[str, tuple[bytes, str]]:
     policy = f"log {hub.ws.signer.key.vkey}\nquorum none\n"
     return {
         "certificate.json": (made.paper, "application/json"),
         "certificate.proof": (made.proof.encode(), "text/plain; charset=utf-8"),
-        "certificate.pdf": (_pdf(hub, made.data), "application/pdf"),
+        "certificate.pdf": (_pdf(hub, speaks, made.data), "application/pdf"),
         "policy": (policy.encode(), "text/plain; charset=utf-8"),
     }
 
 
-def _pdf(hub: Hub, data: Mapping[str, Any]) -> bytes:
-    """Write the certificate on paper; its proof is the file beside it."""
-    left = [Piece(str(n), label=words.LEFT[k], space=6) for k, n in data["left"].items()]
-    facts = {
-        "Request": data["request"],
-        "Deleted on": data["erased_at"],
-        "Entry of the ledger": str(data["leaf"]),
-        "Salt": data["salt"],
-        "Random id": data["subject_id"],
-        "Keys destroyed": str(data["keys_destroyed"]),
-    }
-    counts = ", ".join(f"{n} {name}" for name, n in sorted(data["deleted"].items()))
+def _pdf(hub: Hub, speaks: Tongue, data: Mapping[str, Any]) -> bytes:
+    """Write the certificate on paper in the reader's language; the proof is a file of its own."""
+    title = speaks.gettext("Certificate of deletion")
     pieces = [
-        Piece("Certificate of deletion", "title"),
-        Piece(f"{hub.ws.settings.title} deleted everything it held about the person whom the "
-              "random id below stood for, and looked afterwards what was left.", space=8),
-        *(Piece(text, label=label, space=6) for label, text in facts.items()),
-        Piece("Deleted rows", "heading", space=16, keep=True),
-        Piece(counts or "none", space=6),
-        Piece("Left, when looked at afterwards", "heading", space=16, keep=True),
-        *left,
-        Piece("Kept", "heading", space=16, keep=True),
-        *(Piece(KEPT[name], space=6) for name in data["kept"]),
-        Piece("Not covered", "heading", space=16, keep=True),
-        *(Piece(line, space=6) for line in data["not_covered"]),
-        Piece("How to check this without trusting us", "heading", space=16, keep=True),
-        Piece("The files certificate.json, certificate.proof and policy belong together. The "
-              "proof leads from the public entry to the signed head of the ledger; the entry "
-              "names the SHA-256 of random id and salt, the counts and the time.", space=6),
-    ]  # fmt: skip
-    return pdf("Certificate of deletion", pieces, f"{hub.ws.settings.title} · {data['request']}")
+        Piece(title, "title"),
+        Piece(
+            speaks.gettext(
+                "%(house)s deleted everything it held about the person whom the random id below"
+                " stood for, and looked afterwards what was left.",
+                house=hub.ws.settings.title,
+            ),
+            space=8,
+        ),
+        *_facts(speaks, data),
+        *_listed(speaks, data),
+        _heading(speaks.gettext("How to check this without trusting us")),
+        Piece(
+            speaks.gettext(
+                "The files certificate.json, certificate.proof and policy belong together. The"
+                " proof leads from the public entry to the signed head of the ledger; the entry"
+                " names the SHA-256 of random id and salt, the counts and the time."
+            ),
+            space=6,
+        ),
+    ]
+    return pdf(title, pieces, f"{hub.ws.settings.title} · {data['request']}")
 
 
-KEPT: Final[Mapping[str, str]] = {
-    "suppression": "Where an address said no: a keyed code of it, so that nobody writes to it.",
-    "commitments": "Hashes in the public tree, without content: that there were entries.",
-}
+def _facts(speaks: Tongue, data: Mapping[str, Any]) -> list[Piece]:
+    facts = {
+        speaks.gettext("Request"): data["request"],
+        speaks.gettext("Deleted on"): data["erased_at"],
+        speaks.gettext("Entry of the public ledger"): str(data["leaf"]),
+        speaks.gettext("Salt"): data["salt"],
+        speaks.gettext("Random id"): data["subject_id"],
+        speaks.gettext("Keys destroyed"): str(data["keys_destroyed"]),
+    }
+    return [Piece(text, label=label, space=6) for label, text in facts.items()]
+
+
+def _listed(speaks: Tongue, data: Mapping[str, Any]) -> list[Piece]:
+    """Return what was deleted, what was found left, what is kept and what is not covered."""
+    say = speaks.gettext
+    deleted = [(say(words.DELETED.get(k, k)), n) for k, n in sorted(data["deleted"].items())]
+    left = [(say(words.LEFT[k]), n) for k, n in data["left"].items()]
+    return [
+        _heading(say("Deleted rows")),
+        *(Piece(str(n), label=name, space=6) for name, n in deleted),
+        _heading(say("Left, when looked at afterwards")),
+        *(Piece(str(n), label=name, space=6) for name, n in left),
+        _heading(say("Kept")),
+        *(Piece(say(words.KEPT[name]), space=6) for name in data["kept"]),
+        _heading(say("Not covered")),
+        *(Piece(line, space=6) for line in _uncovered(speaks, data)),
+    ]
+
+
+def _heading(text: str) -> Piece:
+    return Piece(text, "heading", space=16, keep=True)

@@ -7,7 +7,6 @@ browser in as somebody else. The answer to an ask is the same for every address.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -19,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from troth import app as house
 from troth import crypto
 from troth.app import entry as wired
-from troth.app import owndata, site_place
+from troth.app import owndata
 from troth.capabilities import people
 from troth.capabilities.people import entry
 from troth.errors import InvalidInput, NotFound
@@ -30,6 +29,7 @@ from troth.surfaces.portal.frame import READ, Done, portal_page
 from troth.surfaces.web.acting import own_page
 from troth.surfaces.web.parts import Hub, body_of, form_of
 from troth.surfaces.web.signin import Challenges, Turnstile
+from troth.surfaces.web.site import caller
 from troth.terms import Channel, PersonId, Site
 
 COOKIE: Final = "troth_ask"
@@ -358,20 +358,8 @@ def _elsewhere(here: Site, request: Request) -> str:
 
 
 def network(hub: Hub, request: Request) -> str:
-    """Return from which network a request comes, as the counts of asks know it.
-
-    The proxy that `site.forwarded` speaks of, or else one on this machine, says for whom it asks,
-    last in its list.
-    """
-    host = request.client.host if request.client else ""
-    named = site_place.place(hub.ws).forwarded
-    told = request.headers.get(named or "x-forwarded-for", "").rpartition(",")[2].strip()
-    try:
-        if told and (named or ip_address(host).is_loopback):
-            host = str(ip_address(told))
-    except ValueError:  # a name, or no address at all: they share one count
-        pass
-    return wired.shorter(host)
+    """Return from which network a request comes, as the counts of asks know it."""
+    return wired.shorter(caller(hub, request))
 
 
 def cookie_of(hub: Hub, request: Request) -> str:

@@ -6,12 +6,10 @@ long as that link stands. Everything is looked up again at each request: whoever
 whose mandate ended, is out with the next click.
 """
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,18 +19,37 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from troth import crypto
 from troth.app import owndata
 from troth.capabilities import preferences
-from troth.kernel import events
+from troth.errors import InvalidInput
 from troth.kernel.house import parse_toml
 from troth.kernel.proof import b64
-from troth.ports import Clock, Randomness
+from troth.ports import View
 from troth.surfaces.portal.brand import brand_css
 from troth.surfaces.portal.catalogue import ENGLISH, LANGUAGES, N_, InPage, Tongue, preferred
+from troth.surfaces.portal.sessions import (
+    COOKIE,
+    IDLE,
+    LIFE,
+    Done,
+    Session,
+    Sessions,
+    act_for,
+    begin,
+    lasts,
+    leave,
+    over_tls,
+    session_of,
+    stay,
+)
 from troth.surfaces.web.acting import NotAllowed, own_page
 from troth.surfaces.web.parts import Hub, body_of, form_of, static_digest
-from troth.terms import SECOND, Actor, Instant, PersonId, PersonRecord, Role
+from troth.terms import Actor, PersonId, PersonRecord, Role
 
-COOKIE: Final = "troth_my"
-LIFE, IDLE = 4 * 3600 * SECOND, 30 * 60 * SECOND
+__all__ = [  # noqa: RUF022 - what pages ask for first, then the sessions it hands on
+    "ENTER", "GIVEN_BY", "NAV", "PUBLIC", "READ", "SPOKEN", "EntryNeeded", "Visit", "add_routes",
+    "finished", "portal_page", "submitted", "tongue", "visiting",
+    "COOKIE", "IDLE", "LIFE", "Done", "Session", "Sessions", "act_for", "begin", "leave",
+    "over_tls", "session_of", "stay",
+]  # fmt: skip
 READ = ["GET", "HEAD"]
 ENTER: Final = "/my/enter"
 GIVEN_BY: Final[Mapping[str, str]] = {
@@ -63,89 +80,6 @@ class EntryNeeded(Exception):  # noqa: N818 - not a fault: an answer of its own,
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What was just done, said on the next page: once.
-
-    Attributes:
-        text: The result in the reader's language.
-        n: Number of the event that proves it; 0 none.
-        undo: Address and fields of a form that takes it back; None where nothing can.
-    """
-
-    text: str
-    n: int = 0
-    undo: tuple[str, Mapping[str, str]] | None = None
-
-
-@dataclass(slots=True)
-class Session:
-    """Somebody who came in.
-
-    Attributes:
-        person: Whose data is shown.
-        form: What the tokens of this session's forms are made from; see `Visit.form`.
-        spoken: The language chosen in this visit, "" none.
-        done: What the next page says was done.
-        kept: What pages keep for this visit alone, by their own names.
-    """
-
-    viewer: PersonId
-    person: PersonId
-    relation: str
-    method: str
-    since: Instant
-    until: Instant
-    form: str
-    spoken: str = ""
-    done: Done | None = None
-    eyes: dict[PersonId, owndata.Eyes] = field(default_factory=dict)
-    kept: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Sessions:
-    """The sessions of this process, by digest of their token."""
-
-    clock: Clock
-    randomness: Randomness
-    _held: dict[bytes, tuple[Session, int]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def begin(self, viewer: PersonId, method: str) -> tuple[str, Session]:
-        """Begin a session; return the token for the cookie, kept nowhere."""
-        token, now = self.randomness.take(24).hex(), self.clock.now()
-        form, until = b64(self.randomness.take(18)), Instant(now + LIFE)
-        made = Session(viewer, viewer, "self", method, now, until, form)
-        with self._lock:
-            for key in [key for key, (_, idle) in self._held.items() if now >= idle]:
-                del self._held[key]
-            self._held[crypto.sha256(token.encode())] = (made, now + IDLE)
-        return token, made
-
-    def find(self, token: str) -> Session | None:
-        """Return the session of a token while it lasts; each use puts off its idle end."""
-        digest, now = crypto.sha256(token.encode()), self.clock.now()
-        with self._lock:
-            found, idle = self._held.get(digest, (None, 0))
-            if found is None or now >= min(idle, found.until):
-                self._held.pop(digest, None)
-                return None
-            self._held[digest] = (found, now + IDLE)
-        return found
-
-    def end(self, token: str) -> None:
-        """End a session; there being none is fine."""
-        with self._lock:
-            self._held.pop(crypto.sha256(token.encode()), None)
-
-    def end_of(self, viewer: PersonId) -> None:
-        """End every session of a person."""
-        with self._lock:
-            for key in [key for key, (each, _) in self._held.items() if each.viewer == viewer]:
-                del self._held[key]
-
-
-@dataclass(frozen=True, slots=True)
 class Visit:
     """One request of somebody who is in.
 
@@ -154,7 +88,7 @@ class Visit:
         viewer: Who is in.
         relation: self, or as what the viewer acts for the person.
         record: The person's gate facts as of this request.
-        may_grant: A minor's own visit narrows and sees; agreeing is the competent person's.
+        may_grant: Who sees and narrows but does not agree: a minor, and whoever has a mandate.
     """
 
     session: Session
@@ -164,6 +98,20 @@ class Visit:
     record: PersonRecord
     tongue: Tongue
     may_grant: bool
+
+    def require_grant(self) -> None:
+        """Require that who acts may agree to more.
+
+        Raises:
+            InvalidInput: They see and narrow only.
+        """
+        if self.may_grant:
+            return
+        if self.relation == "self":
+            raise InvalidInput(
+                "a competent person agrees for somebody under 18", "ask them to come in"
+            )
+        raise InvalidInput(*preferences.NO_YES)
 
     @property
     def actor(self) -> Actor:
@@ -196,8 +144,12 @@ class Visit:
     @property
     def eyes(self) -> owndata.Eyes:
         """What this visit has seen of the person; see `app.owndata`."""
-        made = owndata.Eyes(self.person, self.viewer, self.relation)
-        return self.session.eyes.setdefault(self.person, made)
+        held = self.session.eyes.get(self.person)
+        if held is None or held.relation != self.relation:
+            held = self.session.eyes[self.person] = owndata.Eyes(
+                self.person, self.viewer, self.relation
+            )
+        return held
 
     @property
     def gettext(self) -> Callable[..., str]:
@@ -249,6 +201,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 
 
 SPOKEN: Final = "troth_language"
+_WRONG: Final = 400
+"""From this status on a page says what went wrong; what was done is kept for the next one."""
 _KEPT = {"cache-control": "public, max-age=3600"}
 
 
@@ -262,69 +216,6 @@ def _to_entry(_request: Request, _fault: Exception) -> Response:
     return RedirectResponse(ENTER, 303)
 
 
-def begin(
-    hub: Hub, request: Request, response: Response, viewer: PersonId, method: str
-) -> Session:
-    """Let a person in: record it in their chain, end what this browser held, give the cookie.
-
-    Raises:
-        Shredded: The person was erased; nothing was begun.
-    """
-    hub.ws.desk.record(viewer, [events.VisitBegan(method)], Actor(Role.PERSON, viewer.hex()))
-    sessions: Sessions = hub.kept["portal"]
-    sessions.end(request.cookies.get(COOKIE, ""))
-    token, made = sessions.begin(viewer, method)
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=LIFE // SECOND,
-        httponly=True,
-        samesite="lax",  # a link in a mail leads in; each write asks for the form's own token
-        secure=over_tls(hub, request),
-        path="/",
-    )
-    return made
-
-
-def over_tls(hub: Hub, request: Request) -> bool:
-    """Tell whether this browser came over TLS: directly, or to the brand's own host by a proxy."""
-    named = request.headers.get("host", "").lower().partition(":")[0]
-    own = urlsplit(hub.ws.settings.base_url)
-    return request.url.scheme == "https" or (own.scheme == "https" and named == own.hostname)
-
-
-def leave(hub: Hub, request: Request, response: Response) -> None:
-    """End this browser's session, if there is one."""
-    sessions: Sessions = hub.kept["portal"]
-    sessions.end(request.cookies.get(COOKIE, ""))
-    response.delete_cookie(COOKIE, path="/")
-
-
-def act_for(hub: Hub, session: Session, person: PersonId) -> bool:
-    """Turn a session to a person its viewer acts for, or back; False: there is no mandate."""
-    if person == session.viewer:
-        session.person, session.relation = person, "self"
-        return True
-    with hub.ws.store.look() as view:
-        relation = owndata.mandate(view, person, session.viewer)
-    if not relation:
-        return False
-    hub.ws.desk.record(
-        person,
-        [events.VisitBegan(session.method, relation)],
-        Actor(Role.PERSON, session.viewer.hex()),
-    )
-    session.person, session.relation = person, relation
-    return True
-
-
-def session_of(hub: Hub, request: Request) -> Session | None:
-    """Return the session of a browser, or None."""
-    token = request.cookies.get(COOKIE, "")
-    sessions: Sessions = hub.kept["portal"]
-    return sessions.find(token) if token else None
-
-
 def visiting(hub: Hub, request: Request) -> Visit:
     """Return who is in, and whose data they see.
 
@@ -334,25 +225,41 @@ def visiting(hub: Hub, request: Request) -> Visit:
     session = session_of(hub, request)
     if session is None:
         raise EntryNeeded
-    desk = hub.ws.desk
-    with desk.store.look() as view:
-        viewer = desk.keeper(view, session.viewer)
-        person = desk.keeper(view, session.person)
-        if person != viewer and not owndata.mandate(view, person, viewer):
-            person = viewer
-        found = view.gather([person], None)
-    if not found or found[0].record.erasing or viewer != session.viewer:
-        leaving: Sessions = hub.kept["portal"]
-        leaving.end(request.cookies.get(COOKIE, ""))
+    with hub.ws.store.look() as view:
+        stays = lasts(view, session)
+        if stays and session.person != session.viewer and not _still(view, session):
+            session.forget(session.person)
+        found = view.gather([session.person], None)
+    if not stays:
+        sessions: Sessions = hub.kept["portal"]
+        sessions.drop(session)
         raise EntryNeeded
-    if person != session.person:
-        session.person, session.relation = person, "self"
     record = _signalled(hub, request, session, found[0].record)
-    own_minor = record.age == "minor" and session.relation == "self"
+    spoken = tongue(hub, request, session.spoken or record.language, record.zone)
     return Visit(
-        session, person, viewer, session.relation, record,
-        tongue(hub, request, session.spoken or record.language, record.zone), not own_minor,
+        session, session.person, session.viewer, session.relation, record, spoken,
+        _may_grant(session.relation, record),
     )  # fmt: skip
+
+
+def _still(view: View, session: Session) -> bool:
+    """Tell whether the mandate a session turned to somebody under stands, as what it was then."""
+    held = view.gather([session.person], None)
+    if not held or held[0].record.erasing or held[0].record.alias:
+        return False
+    return owndata.mandate(view, session.person, session.viewer) == session.relation
+
+
+def _may_grant(relation: str, record: PersonRecord) -> bool:
+    """Tell whether who acts so may agree: for themselves of age, a child, an organisation.
+
+    Whoever has a mandate narrows: to agree is the person's own, or a guardian's for a child.
+    """
+    if relation == "self":
+        return record.age != "minor"
+    return relation == "competent_person" or (
+        relation == "contact_of" and record.subject == "juristic"
+    )
 
 
 def _signalled(hub: Hub, request: Request, session: Session, record: PersonRecord) -> PersonRecord:
@@ -433,7 +340,7 @@ def portal_page(  # noqa: PLR0913 - a page and who reads it
     """
     speaks = visit.tongue if visit else tongue(hub, request)
     done = None
-    if visit is not None and request.method == "GET":
+    if visit is not None and request.method == "GET" and code < _WRONG:
         done, visit.session.done = visit.session.done, None
     with hub.ws.store.look() as view:
         now = view.now

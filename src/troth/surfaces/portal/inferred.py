@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.app import inferred as app_inferred
-from troth.errors import InvalidInput
 from troth.surfaces.portal.activity import HERE, HOME, READ
 from troth.surfaces.portal.catalogue import N_
 from troth.surfaces.portal.frame import Done, Visit, finished, portal_page, submitted, visiting
@@ -77,8 +76,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     @app.post(f"{HOME}/include", include_in_schema=False)
     def include(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
         visit, form = submitted(hub, request, raw)
-        if not visit.may_grant:
-            raise InvalidInput("using more is for your parent or guardian to agree to")
+        visit.require_grant()
         group = form.get("group", "")
         n = app_inferred.include(hub.ws, visit.eyes, group, visit.actor)
         said = visit.gettext("These goods may be used again, as far as you agreed.")

@@ -1,8 +1,9 @@
 """How personal may it be: the levels, what each uses, and the person's real next message at it.
 
 The message is made for the person from what they agreed to, by the renderer that makes the sent
-ones; looking changes nothing. Choosing acts at once: up is a consent with its notice beside it,
-down a withdrawal; both have a receipt and an undo.
+ones; looking changes nothing. Choosing acts at once: up is a consent to the notice whose text
+stands beside the button, down a withdrawal; both have a receipt and an undo. Taking a step down
+back is going up, so it leads over the notice again.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI
+from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from troth.capabilities import preferences
 from troth.errors import InvalidInput, NotFound
 from troth.kernel import consent
-from troth.surfaces.portal import said
+from troth.surfaces.portal import notices, said
 from troth.surfaces.portal.catalogue import N_
 from troth.surfaces.portal.frame import (
     Done,
@@ -33,6 +35,7 @@ from troth.terms import GRANTING
 
 READ = ["GET", "HEAD"]
 HERE: Final = "/my/level"
+AGAIN: Final = "/my/level/again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             hub, request, visit, "my_level.html", "level",
             steps=[_step(hub, visit, k, now) for k in range(shown.TOP + 1)],
             now=now, held=held, looked=_step(hub, visit, looked, now),
-            letter=_letter(hub, visit, looked), notice=notice_of(hub),
+            letter=_letter(hub, visit, looked), asks=_asks(hub, visit, looked),
+            notice=_notice(hub, visit) if _asks(hub, visit, looked) else None,
         )  # fmt: skip
 
     @app.api_route("/my/level/{level}/letter", methods=READ, include_in_schema=False)
@@ -82,16 +86,23 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         visit, form = submitted(hub, request, raw)
         level = _number(form.get("level", ""))
         before = in_force(hub, visit)
-        if level > before and not visit.may_grant:
-            raise InvalidInput(
-                "a competent person agrees for somebody under 18", "ask them to come in"
-            )
-        notice = form.get("notice", "")
+        asks, shown = _asks(hub, visit, level), None
+        if asks:
+            shown = _notice(hub, visit)
+            visit.require_grant()
+        language = shown.language if shown is not None else visit.language
         prepared = preferences.choose_level(
-            hub.ws.desk, visit.person, level, notice, visit.actor, visit.given_by, visit.language
-        )
+            hub.ws.desk, visit.person, level, form.get("notice", ""), visit.actor,
+            visit.given_by, language,
+        )  # fmt: skip
         n = prepared[-1].n if prepared else 0
-        return finished(visit, HERE, _said(visit, level, before, n, notice_of(hub)))
+        return finished(visit, HERE, _said(visit, level, before, n))
+
+    @app.post(AGAIN, include_in_schema=False)
+    def again(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
+        """Lead back to the level somebody stepped down from: to its notice and its button."""
+        _, form = submitted(hub, request, raw)
+        return RedirectResponse(f"{HERE}?at={_number(form.get('level', ''))}", 303)
 
 
 def _number(text: str) -> int:
@@ -100,15 +111,48 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _said(visit: Visit, level: int, before: int, n: int, notice: str) -> Done:
+def _asks(hub: Hub, visit: Visit, level: int) -> bool:
+    """Tell whether choosing a level is an agreement, which leads over its notice."""
+    with hub.ws.store.look() as view:
+        house, now = hub.ws.desk.house(view), view.now
+    return preferences.level_asks(visit.record, house, now, level)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The notice of levels in force, as it stands beside the button; `language` is the text's."""
+
+    label: str
+    title: str
+    language: str
+    body: Markup
+    href: str
+
+
+def _notice(hub: Hub, visit: Visit) -> Notice | None:
+    try:
+        found = notices.require_notice(hub, consent.PERSONALISE, visit.language)
+    except NotFound:
+        return None
+    body = found.html.replace("<h1", "<h3").replace("</h1>", "</h3>")  # the page has its own
+    return Notice(
+        found.label,
+        found.title,
+        found.language,
+        Markup(body),  # noqa: S704 - our own renderer escaped every word of it
+        f"/notices/{found.name}/{found.version}",
+    )
+
+
+def _said(visit: Visit, level: int, before: int, n: int) -> Done:
     if not n:
         return Done(visit.gettext("You are at level %(level)s already.", level=level))
     text = visit.gettext(
         "You are at level %(level)s now. The very next message follows it.", level=level
     )
-    back: dict[str, str] = {"level": str(before), "notice": notice}
     may_undo = before >= 0 and (before < level or visit.may_grant)
-    return Done(text, n, (HERE, back) if may_undo else None)
+    back = (HERE if before < level else AGAIN, {"level": str(before)})
+    return Done(text, n, back if may_undo else None)
 
 
 def in_force(hub: Hub, visit: Visit) -> int:
@@ -124,12 +168,6 @@ def in_force(hub: Hub, visit: Visit) -> int:
         if visit.record.level >= 0:
             return consent.level(visit.record, house, view.now, ground=True)
         return 1 if ground else 0
-
-
-def notice_of(hub: Hub) -> str:
-    """Return the label of the notice in force that speaks of levels; "" where there is none."""
-    with hub.ws.store.look() as view:
-        return preferences.notice_in_force(view, consent.PERSONALISE)
 
 
 def _step(hub: Hub, visit: Visit, level: int, now: int) -> Step:

@@ -2,6 +2,7 @@
 
 It opens without a sign-in and narrows only. It names nobody and opens no data: whoever reads a
 mail that was passed on can do no more than stop the address it went to. Looking changes nothing.
+Whoever has another address by now is not on it: neither what they get there nor what they chose.
 """
 
 from collections.abc import Sequence
@@ -115,7 +116,8 @@ def _unknown(hub: Hub, request: Request) -> Response:
 def _shown(
     hub: Hub, request: Request, token: str, stop: preferences.Stop, wish: str = ""
 ) -> Response:
-    kinds = _kinds(hub, stop)
+    theirs = preferences.is_theirs(hub.ws.desk, stop)
+    kinds = _kinds(hub, stop) if theirs else ()
     cookie = entry.cookie_of(hub, request)
     try:
         shown = preferences.shown_address(hub.ws.desk, token, stop)
@@ -131,6 +133,7 @@ def _shown(
         kinds=kinds,
         open=any(each.open for each in kinds),
         mine=next((each for each in kinds if each.mine), None),
+        theirs=theirs,
         did=DONE.get(wish),
         pauses=PAUSES,
     )

@@ -121,10 +121,8 @@ def _answer(hub: Hub, visit: Visit, form: dict[str, str]) -> Done:
     )
     if found is None:
         raise Conflict("this was answered meanwhile", "look at the page again")
-    if answer == "yes" and not visit.may_grant:
-        raise InvalidInput(
-            "a competent person agrees for somebody under 18", "ask them to come in"
-        )
+    if answer == "yes":
+        visit.require_grant()
     n = _recorded(hub, visit, found, yes=answer == "yes")
     if answer == "no":
         return Done(visit.gettext("Your yes has ended. The very next message follows it."), n)

@@ -23,7 +23,15 @@ from troth.surfaces.portal import notices, said
 from troth.surfaces.portal.catalogue import N_
 from troth.surfaces.portal.frame import Visit, portal_page, visiting
 from troth.surfaces.web.parts import Hub
-from troth.terms import GRANTING, Action, Instant, PersonId, PurposeKind, from_zulu
+from troth.terms import (
+    GRANTING,
+    SECOND,
+    Action,
+    Instant,
+    PersonId,
+    PurposeKind,
+    from_zulu,
+)
 
 READ = ["GET", "HEAD"]
 VALUES: Final = (
@@ -78,12 +86,14 @@ class History:
     Attributes:
         since: Category → when it was first taken down.
         counts: Behaviour scope → entries taken in less those deleted.
+        uncounted: Scopes of which an event does not say how many entries came or went.
         shared: How often it was decided to hand something on to somebody outside.
     """
 
     since: dict[str, Instant] = field(default_factory=dict)
     source: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    uncounted: set[str] = field(default_factory=set)
     shared: int = 0
 
 
@@ -177,7 +187,7 @@ def _look(hub: Hub, visit: Visit) -> Seen:
     with desk.store.look() as view:
         ids = everybody(view, visit.person)
         heads = tuple((g.person, g.head.n) for g in view.gather(ids, None))
-        kept: tuple[object, Seen] | None = visit.session.kept.get("overview")
+        kept: tuple[object, Seen] | None = visit.session.kept.get(_kept(visit))
         place = (heads, view.house_version)
         if kept is not None and kept[0] == place:
             return kept[1]
@@ -187,8 +197,12 @@ def _look(hub: Hub, visit: Visit) -> Seen:
             _fold(hub, view, whose, history)
             rows |= {row.field: row for row in custody.retention_of(desk, view, whose)}
         seen = Seen(history, rows, *_uses(hub, view, visit))
-    visit.session.kept["overview"] = (place, seen)
+    visit.session.kept[_kept(visit)] = (place, seen)
     return seen
+
+
+def _kept(visit: Visit) -> str:
+    return f"overview:{visit.person.hex()}"
 
 
 def _fold(hub: Hub, view: View, person: PersonId, into: History) -> None:
@@ -202,8 +216,9 @@ def _fold(hub: Hub, view: View, person: PersonId, into: History) -> None:
         elif isinstance(told, events.BehaviourRecorded):
             _count(into, told, at)
         elif isinstance(told, events.BehaviourDeleted):
-            scope = next(iter(told.chunks), "").partition("/")[0]
-            into.counts[scope] = into.counts.get(scope, 0) - told.count
+            _change(into, told.chunks, -told.count)
+        elif isinstance(told, events.RetentionApplied):
+            into.uncounted |= _scopes(told.scopes)
         elif isinstance(told, (events.FactsRecorded, events.PersonCreated)):
             _note(into, ("facts",), at, told.source)
         elif isinstance(told, events.UsePermitted):
@@ -217,11 +232,24 @@ def _note(into: History, categories: Iterable[str], at: Instant, source: str) ->
 
 
 def _count(into: History, told: events.BehaviourRecorded, at: Instant) -> None:
-    scopes = sorted({place.partition("/")[0] for place in told.chunks})
-    for scope in scopes:
+    for scope in _scopes(told.chunks):
         into.since[scope] = min(into.since.get(scope, at), from_zulu(told.first))
         into.source[scope] = told.source
-        into.counts[scope] = into.counts.get(scope, 0) + (told.count if len(scopes) == 1 else 0)
+    _change(into, told.chunks, told.count)
+
+
+def _change(into: History, places: Iterable[str], count: int) -> None:
+    """Count entries of one scope; of those of several nobody said how many each has."""
+    scopes = _scopes(places)
+    if len(scopes) > 1:
+        into.uncounted |= scopes
+        return
+    for scope in scopes:
+        into.counts[scope] = into.counts.get(scope, 0) + count
+
+
+def _scopes(places: Iterable[str]) -> set[str]:
+    return {place.partition("/")[0] for place in places}
 
 
 def _uses(hub: Hub, view: View, visit: Visit) -> tuple[Mapping[str, Sequence[str]], int]:
@@ -266,14 +294,15 @@ def _cards(hub: Hub, visit: Visit, values: Mapping[str, str], seen: Seen) -> Ite
     for scope in BEHAVIOUR:
         held = any(row.startswith(f"{scope}/") for row in seen.rows)
         if held:
-            shown[scope] = [_entries(visit, seen.history.counts.get(scope, 0))]
+            shown[scope] = [_entries(visit, seen.history, scope)]
     shown["facts"] = list(_facts(visit))
     for name, texts in shown.items():
         yield _card(hub, visit, name, texts, seen)
 
 
-def _entries(visit: Visit, count: int) -> str:
-    if count <= 0:
+def _entries(visit: Visit, history: History, scope: str) -> str:
+    count = history.counts.get(scope, 0)
+    if count <= 0 or scope in history.uncounted:
         return visit.gettext(N_("Entries you can look through"))
     return visit.ngettext("%(n)s entry", "%(n)s entries", count)
 
@@ -301,7 +330,7 @@ def _facts(visit: Visit) -> Iterable[str]:
 
 def _card(hub: Hub, visit: Visit, name: str, texts: Sequence[str], seen: Seen) -> Card:
     since = seen.history.since.get(name)
-    full, masked = house.exposure(hub.ws, name) if name != "facts" else (0, 0)
+    full, masked = _seers(hub, name) if name != "facts" else (0, 0)
     return Card(
         name,
         visit.gettext(said.THINGS.get(name, name)),
@@ -314,6 +343,20 @@ def _card(hub: Hub, visit: Visit, name: str, texts: Sequence[str], seen: Seen) -
         masked,
         _WHERE.get(name, ""),
     )
+
+
+def _seers(hub: Hub, category: str) -> tuple[int, int]:
+    """Count who of staff could be shown a category; the same count serves for half a minute."""
+    now = hub.kept["office"].clock.now()
+    kept: dict[str, tuple[int, tuple[int, int]]] = hub.kept.setdefault("seers", {})
+    until, found = kept.get(category, (0, (0, 0)))
+    if now >= until:
+        found = house.exposure(hub.ws, category)
+        kept[category] = (now + SEEN_FOR, found)
+    return found
+
+
+SEEN_FOR: Final = 30 * SECOND
 
 
 def _until(visit: Visit, name: str, seen: Seen) -> str:

@@ -185,7 +185,7 @@ def _confirmed(hub: Hub, visit: Visit, channel: str) -> bool:
     if visit.relation != "self" or visit.method not in {"link", "code"} or not channel:
         return False
     with hub.ws.store.look() as view:
-        return bool(entry.proven(view, visit.person, Channel(channel)))
+        return channel in set(Channel) and bool(entry.proven(view, visit.person, Channel(channel)))
 
 
 def _steers(app: FastAPI, hub: Hub) -> None:

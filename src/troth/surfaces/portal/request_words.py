@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from troth.surfaces.portal.catalogue import N_
+from troth.surfaces.portal.catalogue import N_, Tongue
+from troth.terms import from_zulu
 
 RIGHTS: Final[Mapping[str, str]] = {
     "access": N_("See what you hold about me (access)"),
@@ -74,3 +75,45 @@ LEFT: Final[Mapping[str, str]] = {
     "timeline": N_("Entries of the time-line that still open"),
 }
 """Store → what the check of an erasure counted in it."""
+DELETED: Final[Mapping[str, str]] = {
+    "asked": N_("Requests that waited for a proof of the address"),
+    "body": N_("Entries of the time-line"),
+    "contact_point": N_("Addresses"),
+    "fact": N_("Facts that rules depend on"),
+    "index": N_("Entries in lists"),
+    "job": N_("Messages not sent yet"),
+    "sealed": N_("Names, activity and other values"),
+}
+"""Kind of row → what an erasure deleted of it."""
+KEPT: Final[Mapping[str, str]] = {
+    "suppression": N_(
+        "Where an address said no: a keyed code of it, so that nobody writes to it."
+    ),
+    "commitments": N_("Hashes in the public tree, without content: that there were entries."),
+}
+"""What a certificate says is kept."""
+UNCOVERED: Final = (
+    N_("a backup of keys/ made before %(at)s still opens data backups made before %(at)s"),
+    N_("copies at partners that have not answered, mails already delivered, printed pages"),
+    N_("a flash disk may keep a stale block of an overwritten key"),
+)
+"""What no erasure covers; the moment of the erasure is `at`."""
+GENERATION: Final = N_("audience generation %(name)s, until the next rebuild deletes it")
+
+
+def uncovered(speaks: Tongue, line: str, erased_at: str) -> str:
+    """Return a line of what a certificate does not cover in the reader's language.
+
+    Args:
+        speaks: The reader's language and zone.
+        line: As the certificate says it, in English.
+        erased_at: The moment of the erasure as the certificate writes it.
+    """
+    for known in UNCOVERED:
+        if known % {"at": erased_at} == line:
+            return speaks.gettext(known, at=speaks.moment(from_zulu(erased_at)))
+    before, _, after = GENERATION.partition("%(name)s")
+    if line.startswith(before) and line.endswith(after):
+        name = line.removeprefix(before).removesuffix(after)
+        return speaks.gettext(GENERATION, name=name)
+    return line

@@ -19,6 +19,7 @@ from troth.capabilities.rights import clocks
 from troth.capabilities.rights.authorities import authorities, looked_up
 from troth.capabilities.rights.requests import Asked, Move
 from troth.capabilities.rights.requests_rules import MOVES, Request, Step
+from troth.capabilities.rights.restricting import HOUSE, PERSON
 from troth.errors import InvalidInput
 from troth.kernel.house import parse_toml
 from troth.surfaces.portal import request_words as words
@@ -51,12 +52,15 @@ def _add_page(app: FastAPI, hub: Hub) -> None:
         owndata.note(hub.ws, visit.eyes, "requests")
         with hub.ws.store.look() as view:
             found = rights.requests_of(hub.ws.desk, view, visit.person)
+            held = rights.holds(hub.ws.desk, view, visit.person)
             contact, seat = _contact(hub)
         return portal_page(
             hub, request, visit, "my_requests.html", "requests",
             open=[_row(hub, visit, each) for each in found if each.open],
             closed=[_row(hub, visit, each) for each in found if not each.open],
-            restricted=visit.record.restricted, contact=contact, once=hub.reference(),
+            restricted=visit.record.restricted, own=PERSON in held, ours=HOUSE in held,
+            liftable=PERSON in held and visit.may_grant and not _waits(found),
+            contact=contact, once=hub.reference(),
             unproven=[_unproven(visit, each) for each in intake.under(hub.ws, visit.person)],
             askable=[(name, visit.gettext(words.RIGHTS[name])) for name in ASKABLE],
             authorities=authorities(visit.record.residence, seat), looked_up=looked_up(),
@@ -83,6 +87,7 @@ def _add_page(app: FastAPI, hub: Hub) -> None:
         visit, form = submitted(hub, request, raw)
         which = form.get("request", "")
         if act == "withdraw":
+            require_asker(hub, visit, which)
             done = desk_of.cancel(hub.ws, visit.person, which, visit.actor)
             said = visit.gettext("You took your request back. Nothing more is done about it.")
             return finished(visit, HERE, Done(said, done.steps[-1].n))
@@ -93,7 +98,7 @@ def _add_page(app: FastAPI, hub: Hub) -> None:
             return finished(visit, HERE, Done(said, done.steps[-1].n))
         if act == "mine":
             place = form.get("place", "")
-            made = intake.adopt(hub.ws, visit.person, place, visit.actor, visit.given_by)
+            made = request_acts.adopt(hub.ws, visit.person, place, visit.actor, visit.given_by)
             said = visit.gettext("It is your request now, and counts from the day you asked it.")
             return finished(visit, HERE, Done(said, made.steps[0].n))
         if act == "notmine":
@@ -131,14 +136,30 @@ def _click(hub: Hub, visit: Visit, act: str) -> Response:
 
 def _require_free(hub: Hub, visit: Visit) -> None:
     """Require that this visit may widen, and that no deletion waits that promised only storing."""
-    if not visit.may_grant:
-        raise InvalidInput(
-            "a competent person agrees for somebody under 18", "ask them to come in"
-        )
+    visit.require_grant()
     with hub.ws.store.look() as view:
         found = rights.requests_of(hub.ws.desk, view, visit.person)
-    if any(each.open and each.carried_out for each in found):
+    if _waits(found):
         raise InvalidInput("a deletion waits: until then data is only stored", "take it back")
+
+
+def _waits(found: Sequence[Request]) -> bool:
+    """Tell whether a deletion is approved and not done yet."""
+    return any(each.open and each.carried_out for each in found)
+
+
+def require_asker(hub: Hub, visit: Visit, which: str) -> None:
+    """Require that this visit may take a request back: whoever may agree, or asked for it.
+
+    Raises:
+        InvalidInput: Somebody under 18 takes back what another asked for them.
+        NotFound: There is no such request.
+    """
+    asked = desk_of.asked_by(hub.ws, visit.person, which, visit.actor)
+    if not (visit.may_grant or asked):
+        raise InvalidInput(
+            "a competent person asked this for somebody under 18", "ask them to take it back"
+        )
 
 
 def _last(hub: Hub, held: Request) -> Any:  # noqa: ANN401 - a date; the tongue writes it

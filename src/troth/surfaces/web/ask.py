@@ -100,6 +100,8 @@ def read_question(hub: Hub, token: str) -> Question:
     desk = hub.ws.desk
     unknown = NotFound("this link is not known or has expired", "ask for a fresh link")
     stop = preferences.read_token(desk, token)
+    if not preferences.is_theirs(desk, stop):  # their new address is not asked by an old mail
+        raise unknown
     with desk.store.look() as view:
         house = desk.house(view)
         asking = house.purposes.get(stop.purpose)

@@ -144,7 +144,7 @@ def _act(  # noqa: PLR0913 - a step and who takes it
     elif act == "approved" and form.get("when") in {"grace", "now"}:
         desk_of.approve(ws, person, name, actor, wait=form["when"] == "grace")
     elif act == "erase":
-        desk_of.carry_out(ws, person, name)
+        desk_of.carry_out(ws, person, name, actor)
         return True
     elif act == "fulfil":
         done = desk_of.fulfil(ws, person, name, actor, text)
@@ -266,6 +266,7 @@ def _one(  # noqa: PLR0913 - a page and what it says
         may=_may(held) if officer else frozenset(), same=same,
         grounds={a: _grounds(a) for a in ("denied", "blocked", "partial", "extended")},
         whole=held.right == "deletion" and bool(held.carried_out),
+        ripe=held.carried_out <= now, by_words=held.right in desk_of.BY_WORDS,
         carried_out=words.spoken(held.carried_out, zone) if held.carried_out else "",
         days=clocks.settings()["grace"]["days"],
     )  # fmt: skip

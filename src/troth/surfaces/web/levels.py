@@ -26,7 +26,7 @@ READ = ["GET", "HEAD"]
 MEMBER = "cast-adult"
 TEMPLATE, PURPOSE = "template:winback", "offers"
 TOP = len(words.LEVELS) - 1
-FIELDS = ("contact.email", "name.given", "interests", "exclusions", "purchases/")
+FIELDS = ("contact.email", "name.given", "interests", "purchases/")
 NO_TOKEN = "0" * 32
 
 

@@ -32,6 +32,12 @@ MEDIA_MAX = 300
 STATUS = {"invalid": 400, "not_found": 404, "conflict": 409, "unavailable": 503, "evidence": 500}
 
 
+CUSTOMERS = ("/my", "/notices", "/verify", "/record", "/forms", "/embed")
+"""Where the customer's side lies: these pages and all below them."""
+PORTAL_PROBLEM = "portal.problem"
+"""Under this name a hub keeps what draws a problem of the customer's side in its own frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hub:
     """One workspace behind its pages.
@@ -139,11 +145,24 @@ class Problem:
 
 
 def problem(hub: Hub, request: Request, status: int, told: Problem) -> Response:
-    """Answer with a problem: JSON to programs, a page to people."""
+    """Answer with a problem: JSON to programs, a page to people, to customers one of theirs."""
     if request.url.path.startswith("/api/"):
         body = {"code": told.code, "message": told.message, "remedy": told.remedy, "id": told.id}
         return JSONResponse(body, status)
+    drawn = hub.kept.get(PORTAL_PROBLEM)
+    if drawn is not None and is_customers(request.url.path):
+        made: Response = drawn(hub, request, status, told)
+        return made
     return page(hub, "problem.html", status, status=status, told=told, here="")
+
+
+def is_customers(path: str) -> bool:
+    """Tell whether an address is of the customer's side.
+
+    >>> is_customers("/my/level"), is_customers("/mystery")
+    (True, False)
+    """
+    return path.startswith(tuple(f"{each}/" for each in CUSTOMERS)) or path in CUSTOMERS
 
 
 async def body_of(request: Request) -> bytes:

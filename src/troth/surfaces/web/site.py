@@ -306,12 +306,25 @@ def limited(hub: Hub, request: Request, kind: str, most: int) -> None:
     limits.take(kind, _network(hub, request), most, house.real_seconds())
 
 
+def caller(hub: Hub, request: Request) -> str:
+    """Return the address a request comes from; every limit by network counts by it.
+
+    The header that `[site] forwarded` names says it, or, where none is named and a proxy on this
+    machine asks, `X-Forwarded-For`: its last entry, the only one a proxy of ours wrote.
+    """
+    host = request.client.host if request.client else ""
+    named = _place(hub).forwarded
+    told = request.headers.get(named or "x-forwarded-for", "").rpartition(",")[2].strip()
+    try:
+        if told and (named or ipaddress.ip_address(host).is_loopback):
+            host = str(ipaddress.ip_address(told))
+    except ValueError:  # a name, or no address at all: they share one count
+        pass
+    return host
+
+
 def _network(hub: Hub, request: Request) -> str:
-    """Return the network a request comes from, as the last proxy before us names it."""
-    header = _place(hub).forwarded
-    if header:
-        return network_of(request.headers.get(header, "").rpartition(",")[2])
-    return network_of(request.client.host if request.client else "")
+    return network_of(caller(hub, request))
 
 
 def _cors(origin: str) -> dict[str, str]:

@@ -41,21 +41,25 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 def _page(
     hub: Hub, status: int, state: str, stop: preferences.Stop | None = None, receipt: str = ""
 ) -> Response:
-    title, way = "", ""
+    title, way, alone = "", "", False
     if stop is not None:
+        alone = not preferences.is_theirs(hub.ws.desk, stop)
         with hub.ws.store.look() as view:
             purpose = hub.ws.desk.house(view).purposes.get(stop.purpose)
         title = purpose.title if purpose else stop.purpose
         way = words.CHANNELS.get(stop.channel, "")
-    shown = {"state": state, "title": title, "way": way, "receipt": receipt}
+    shown = {"state": state, "title": title, "way": way, "receipt": receipt, "alone": alone}
     return page(hub, "stop.html", status, here="", **shown)
 
 
 def _receipt(hub: Hub, stop: preferences.Stop) -> str:
     """Return the receipt of the newest withdrawal; "" where none can be written now.
 
-    The stop is recorded and binding whether or not a receipt can be shown.
+    The stop is recorded and binding whether or not a receipt can be shown. Where the person has
+    another address by now nothing of theirs was withdrawn, and nothing of theirs is shown.
     """
+    if not preferences.is_theirs(hub.ws.desk, stop):
+        return ""
     try:
         note = hub.ws.sign()
         mine = rights.receipts(hub.ws.desk, stop.person, note)
