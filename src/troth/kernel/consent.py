@@ -165,8 +165,13 @@ def apply_consent(
         InvalidInput: The act says another kind than `kind`, lies more than five minutes after its
             recording (quarantine it), grants every channel at once, grants by a signal, or names
             a purpose or channel that cannot be a key. Nothing was folded.
+
+    A yes by somebody with a mandate is no yes: at most it tells that the person was asked.
     """
     _check(kind, purpose, channels, act)
+    if kind in GRANTING and act.by == AGENT:  # it must not hide a yes of the person's own
+        kind = ConsentStatus.REQUESTED
+        act = replace(act, status=kind)
     standings = dict(record.standings)
     for place in _places(kind, purpose, channels, act):
         standings[place] = with_act(standings.get(place, NOTHING_SAID), act)

@@ -90,13 +90,20 @@ def merge(
     merged = _narrow_facts(join(mine, theirs), mine, theirs)
     standings = dict(merged.standings)
     for place, status in _closed(merged, (mine, theirs), purposes, act).items():
-        denial = replace(act, status=status, categories=(), until=0)
-        standings[place] = with_act(standings.get(place, NOTHING_SAID), denial)
+        held = standings.get(place, NOTHING_SAID)
+        standings[place] = with_act(held, _no(act, status, held.grant))
     for place, grant in _agreed_by_both((mine, theirs), purposes, act).items():
         standings[place] = replace(standings[place], grant=grant)
     merged = replace(merged, standings=standings)
     levels = [side.level for side in (mine, theirs) if side.level >= 0]
     return apply_level(merged, min(levels), act) if levels else merged
+
+
+def _no(act: Act, status: ConsentStatus, yes: Act | None) -> Act:
+    """The merge as a no: no older than the yes it closes, whatever clock that was taken by."""
+    at, recorded = (yes.at, yes.recorded) if yes else (act.at, act.recorded)
+    latest = (max(act.at, at), max(act.recorded, recorded))
+    return replace(act, status=status, categories=(), until=0, at=latest[0], recorded=latest[1])
 
 
 def _closed(
@@ -131,11 +138,10 @@ def _agreed_by_both(
     for purpose in purposes.values():
         for channel in (*sorted(CHANNELS), ""):
             where = scope(purpose, channel, purposes)
-            held = [
-                found[1]
-                for side in sides
-                if (found := stands(side, where, act.at))[1] and found[0] in GRANTING
-            ]
+            found = [stands(side, where, act.at) for side in sides]
+            if any(each[1] and each[1].status in DENYING for each in found):
+                continue  # one of them said no: there is nothing both agreed to
+            held = [each[1] for each in found if each[1] and each[0] in GRANTING]
             named = frozenset[str]().union(*(one.categories for one in held))
             yes = {c for c in named if not any(refused(side, where, c) for side in sides)}
             if held and yes != set(max(held, key=rank).categories):
