@@ -3,11 +3,20 @@
 import re
 
 import portal_door
+import pytest
 from portal_door import shop
 
 from troth.surfaces.portal import correct
 
 HERE = "/my/correct"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_shop():
+    """A shop of this file's own: its people are as the files brought them."""
+    shop.cache_clear()
+    yield
+    shop.cache_clear()
 
 
 def sent(client, path=HERE, **fields):

@@ -5,11 +5,20 @@ import json
 import zipfile
 
 import portal_door
+import pytest
 from portal_door import shop
 
 from troth.surfaces.portal import download
 
 HERE = "/my/download"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_shop():
+    """A shop of this file's own: its people are as the files brought them."""
+    shop.cache_clear()
+    yield
+    shop.cache_clear()
 
 
 def got(client, part):

@@ -13,6 +13,14 @@ HERE = "/my/preferences"
 FORBIDDEN = ("miss out", "are you sure", "sorry to see", "unfortunately", "safe", "100 %")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_shop():
+    """A shop of this file's own: its people are as the files brought them."""
+    shop.cache_clear()
+    yield
+    shop.cache_clear()
+
+
 def later(seconds=2):
     """Let a little time pass on the shop's clock, which stands still otherwise."""
     clock = shop().ws.store._clock
