@@ -40,7 +40,7 @@ lint: $(VENV)/test
 	$(BIN)/lint-imports
 
 # Two halves side by side, one a core: what people see and pure craft, and all that covers the kernel.
-FACE := tests/surfaces tests/demo tests/engines tests/crash tests/tools
+FACE := tests/surfaces tests/attacks tests/demo tests/engines tests/crash tests/tools
 
 test: $(VENV)/test browser lint
 	@$(BIN)/python -m pytest -m "not soak" -o cache_dir=$(VENV)/cache-face $(FACE) > $(VENV)/face.log 2>&1 & face=$$!; \
