@@ -8,12 +8,12 @@ import re
 from functools import cache
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from portal_door import BASE, enter, shop
 from starlette.testclient import TestClient
 
+from troth.capabilities import rights
 from troth.surfaces import web
 
 ONE, OTHER = "shop-23", "shop-24"
@@ -66,8 +66,10 @@ def secrets() -> tuple[str, ...]:
 
 @cache
 def visitor() -> TestClient:
+    """Somebody who is in; the next of them where one has deleted themselves, as they may."""
     s = shop()
-    return enter(s.app, s.person(ONE))
+    left = (s.person(who) for who in (ONE, *(f"shop-{n}" for n in range(46, 60))))
+    return enter(s.app, next(p for p in left if p and not rights.is_erased(s.ws.desk, p)))
 
 
 def token_of(client: TestClient) -> str:
@@ -87,9 +89,9 @@ ROUTES = open_paths(shop().app)
 def test_nothing_of_another_person_shows_or_moves_at_any_address(place, named, filling):
     s = shop()
     client = visitor()
-    if client.get("/my").status_code != 200:  # this visit deleted itself, as it may
+    if client.get("/my").status_code != 200:
         visitor.cache_clear()
-        pytest.skip("gone") if s.chain(ONE) is None else None
+        client = visitor()
     before = len(s.chain(OTHER))
     method, path = place
     parts = iter(filling)
@@ -147,7 +149,6 @@ def test_a_stranger_is_shown_nothing_at_any_address():
 def test_whoever_leaves_is_out():
     s = shop()
     client = enter(s.app, s.person("shop-26"))
-    if "/my/out" not in {path for _, path in ROUTES}:
-        pytest.fail("there is no way out")
+    assert ("POST", "/my/out") in ROUTES
     client.post("/my/out", data={"form": token_of(client)})
     assert client.get("/my").status_code == 303
