@@ -321,5 +321,5 @@ def keep(  # noqa: PLR0913 - an act of a person
     if months is not None:
         with opened.store.look() as view:
             ids = everybody(view, person)
-        custody.retention_apply(opened.desk, ids, actor, opened.settle)
+        custody.retention_apply(opened.desk, ids, actor, opened.settle, only=retention.OWN)
     return n

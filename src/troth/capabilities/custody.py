@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -365,12 +365,13 @@ def _held(desk: Desk, rows: Sequence[Sealed]) -> list[retention.Held]:
     ]
 
 
-def retention_apply(
+def retention_apply(  # noqa: PLR0913 - whose, by whom, and how far
     desk: Desk,
     people: Sequence[PersonId],
     actor: Actor,
     settle: Callable[[], None],
     watch: Watch = _unwatched,
+    only: str = "",
 ) -> dict[str, int]:
     """Delete of these people what its time is over: event, journal, keys, rows; repeatable.
 
@@ -384,6 +385,7 @@ def retention_apply(
         settle: Folds write-ahead logs away, so that overwritten bytes are gone; called once a
             `PAGE` of people.
         watch: Told how many are done.
+        only: Nothing but what goes by this rule; "" all of it.
 
     Returns:
         Counts of fields and scopes deleted, and of people who leave.
@@ -393,7 +395,7 @@ def retention_apply(
     """
     counts = {"fields": 0, "scopes": 0, "leave": 0}
     for place, person in enumerate(people, 1):
-        done = _announce(desk, person, actor)
+        done = _announce(desk, person, actor, only)
         if done is None:
             counts["leave"] += 1
             continue
@@ -416,13 +418,15 @@ def _later() -> None:
 
 
 def _announce(
-    desk: Desk, person: PersonId, actor: Actor
+    desk: Desk, person: PersonId, actor: Actor, only: str
 ) -> tuple[Sequence[str], Sequence[str]] | None:
     """Record what is going to be deleted, journal it; None for who would have nothing left."""
     while True:
         with desk.store.look() as view:
             page = [g for g in view.gather([person], None) if not g.record.erasing]
             planned = next(iter(_planned(desk, view, page)), None) if page else None
+            if planned is not None and only:
+                planned = replace(planned, rows=tuple(r for r in planned.rows if r.rule == only))
             if planned is None or not planned.fields("delete"):
                 return (), ()
             if planned.leaves:

@@ -31,7 +31,7 @@ from troth.surfaces.portal.frame import (
 from troth.surfaces.web import inbox
 from troth.surfaces.web import levels as shown
 from troth.surfaces.web.parts import Hub, body_of
-from troth.terms import GRANTING
+from troth.terms import PurposeKind
 
 READ = ["GET", "HEAD"]
 HERE: Final = "/my/level"
@@ -155,19 +155,24 @@ def _said(visit: Visit, level: int, before: int, n: int) -> Done:
     return Done(text, n, back if may_undo else None)
 
 
+_OPEN: Final = frozenset({"given", "soft", "implied"})
+
+
 def in_force(hub: Hub, visit: Visit) -> int:
-    """Return the level in force: as chosen, and no higher than what still stands."""
+    """Return the level in force: as chosen, and no higher than what still stands.
+
+    Without a choice it is what messages are made at now, as the person's own choices page says.
+    """
     with hub.ws.store.look() as view:
         house = hub.ws.desk.house(view)
+        told = preferences.matrix(hub.ws.desk, view, visit.person)
         ground = any(
-            consent.resolve(visit.record, p, c, view.now, house.purposes).status in GRANTING
-            for p in house.purposes.values()
-            if p.kind == "direct_marketing"
-            for c in p.channels
+            cell.state in _OPEN
+            for row in told.rows
+            if row.purpose.kind is PurposeKind.MARKETING
+            for cell in row.cells
         )
-        if visit.record.level >= 0:
-            return consent.level(visit.record, house, view.now, ground=True)
-        return 1 if ground else 0
+        return consent.level(visit.record, house, view.now, ground=ground)
 
 
 def _step(hub: Hub, visit: Visit, level: int, now: int) -> Step:
