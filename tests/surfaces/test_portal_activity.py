@@ -226,6 +226,8 @@ def test_a_term_is_checked_then_deletes_what_is_older_at_once_and_has_an_undo():
     assert "What is older than 3 months goes" in text
     assert "/my/activity/keep" in text
     assert total(client) == 8
+    apart = "/my/activity?scope=apart"
+    assert len(places(client, apart)) == 2, "a term for purchases takes nothing else along"
     assert '<option value="3" selected>' in text or total(client) == 8
     post(client, "/my/activity/keep", scope="purchases", months="0")
     assert [e.payload.months for e in small().chain("other") if e.type == "retention.chosen"] == [
