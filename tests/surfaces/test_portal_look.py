@@ -112,3 +112,36 @@ def test_the_check_itself_finds_a_planted_uneven_choice_and_a_planted_tick(brows
     assert len(page.evaluate(UNEVEN)) == 1
     assert len(page.evaluate(TICKED)) == 1
     page.close()
+
+
+def test_the_level_is_changed_by_keyboard_alone(browser, house):
+    app, address = house
+    client = enter(app, shop().person("shop-02"))
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    for name, value in client.cookies.items():
+        context.add_cookies([{"name": name, "value": value, "domain": "127.0.0.1", "path": "/"}])
+    page = context.new_page()
+    page.goto(address + "/my")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+
+    def tab_to(wanted: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if wanted in page.evaluate("document.activeElement.outerHTML.slice(0, 400)"):
+                ring = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+                assert ring == "solid", wanted
+                return
+        raise AssertionError(f"{wanted} is not reached")
+
+    tab_to('href="/my/level"')
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/my/level")
+    tab_to("/my/level?at=1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/my/level?at=1")
+    tab_to("Choose level 1")
+    page.keyboard.press("Enter")
+    page.wait_for_load_state()
+    assert "Done." in page.inner_text("main")
+    context.close()
