@@ -116,9 +116,16 @@ def test_no_address_of_the_house_crashes_for_an_officer():
 @pytest.mark.soak
 def test_no_address_crashes_whatever_it_is_asked():
     made = shop()
-    for path in [*paths("customer"), *paths("house")]:
-        for client in (enter(made.app, made.person("shop-06")), made.door("marketer")):
-            ask(path, client, 40)
+    people = (made.person(f"shop-{n:02}") for n in range(6, 30))
+    staff, customer = made.door("marketer"), enter(made.app, next(people))
+    with staff, customer:  # one pool of threads each: every thread keeps a connection
+        for path in [*paths("customer"), *paths("house")]:
+            if customer.get("/my").status_code != 200:  # it left or deleted itself, as it may
+                customer.cookies = enter(made.app, next(people)).cookies
+            if staff.get("/console").status_code != 200:
+                staff.cookies = made.door("marketer").cookies
+            for client in (customer, staff):
+                ask(path, client, 15)
 
 
 def test_the_check_itself_finds_an_address_that_crashes():
