@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from troth.errors import InvalidInput
-from troth.kernel import consent
+from troth.kernel import consent, events
+from troth.kernel import fold as folding
 from troth.kernel.consent import Stated, as_of, resolve
 from troth.kernel.merging import join, merge
 from troth.terms import DAY, NO_RECORD, Act, ConsentStatus, Instant, PersonRecord, Relation
@@ -388,3 +389,15 @@ def test_nothing_is_personalised_without_the_purpose_or_levels():
     for within in (unpublished, wrong_kind, house(levels=())):
         assert consent.level_categories(record, within, NOON) == frozenset()
     assert consent.level_categories(replace(record, level=0), HOUSE, NOON) == frozenset()
+
+
+def test_an_agents_yes_raises_no_level_and_their_no_lowers_it():
+    def chosen(record, kind, level, by, day):
+        said = events.ConsentAct(kind, "personalise", (), level=level, given_by=by)
+        return folding.step(record, said, Instant(NOON + day * DAY), day)
+
+    record = chosen(STRANGER, ConsentStatus.GIVEN, 2, "self", 1)
+    assert record.level == 2
+    assert chosen(record, ConsentStatus.GIVEN, 4, "authorised_agent", 2).level == 2
+    assert chosen(record, ConsentStatus.WITHDRAWN, 1, "authorised_agent", 2).level == 1
+    assert chosen(record, ConsentStatus.GIVEN, 0, "authorised_agent", 2).level == 0
