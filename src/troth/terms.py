@@ -239,9 +239,18 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The staff policy's yes to a claim: which categories this actor may use, masked how."""
+    """The staff policy's yes to a claim: which categories this actor may use, masked how.
+
+    Attributes:
+        policy: Digest of the staff policy that said so, "" where it has none.
+        grant: Id of the temporary right without which it would have been refused, or "".
+        emergency: That right is a break-glass one.
+    """
 
     categories: Mapping[str, Mask] = field(default_factory=dict)
+    policy: str = ""
+    grant: str = ""
+    emergency: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ BY_TYPE = {
     "tuple[str, ...]": st.lists(TEXT, max_size=4).map(tuple),
     "tuple[str, str]": st.tuples(TEXT, TEXT),
     "dict[str, int]": st.dictionaries(KEYS, INTS, max_size=4),
+    "dict[str, str]": st.dictionaries(KEYS, TEXT, max_size=4),
     "tuple[dict[str, str], ...]": st.lists(
         st.dictionaries(KEYS, TEXT, max_size=3), max_size=3
     ).map(tuple),

@@ -149,6 +149,8 @@ def test_every_event_family_has_words():
             events.SetProcessed, events.ImportFinished, events.RegistryApplied,
             events.RegistryWaived, events.HouseRefused, events.HousePublished,
             events.StaffActed, events.CampaignActed, events.ConnectionActed,
+            events.AccessActed, events.ExportMade, events.AlarmRaised, events.KeyActed,
+            events.BackupActed, events.LogActed, events.MapActed,
         )
     }  # fmt: skip
     assert spoken == about_people

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from troth import crypto
 from troth.adapters.drafts import read_drafts
-from troth.adapters.roles import RolePolicy
 from troth.adapters.signin import FileSignin
 from troth.adapters.sqlite import keys as keystore
 from troth.adapters.sqlite.record import SqliteStore
 from troth.adapters.system import FixedClock, SystemClock, SystemRandomness
 from troth.adapters.witness import FileJournal, FileSignedSize
+from troth.app.policy import staff_policy
 from troth.app.returns import answers, bounces, complaints
 from troth.app.staff import known_staff
 from troth.capabilities import connections, custody, outreach, people, preferences, rights
-from troth.errors import Conflict, EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
+from troth.errors import Conflict, EvidenceBroken, Fault, NotFound, Unavailable
 from troth.kernel import fold, following, ledger
 from troth.kernel.desk import SYSTEM, Desk
 from troth.kernel.profiles import Grouping
@@ -34,7 +34,6 @@ from troth.terms import (
     Instant,
     PersonId,
     Published,
-    PurposeKind,
 )
 
 if TYPE_CHECKING:
@@ -189,11 +188,8 @@ def open(folder: Path | str, at: Instant | None = None, clock: Clock | None = No
         vault=vault,
         scribe=Scribe(vault, randomness, PersonId(house)),
         journal=journal,
-        policy=RolePolicy(
-            taxonomy["role"],
-            settings.staff,
-            lambda purpose: _kind_of(desk, purpose),
-            known_staff(settings, signin, keys),
+        policy=staff_policy(
+            taxonomy["role"], settings, lambda: desk, known_staff(settings, signin, keys)
         ),
         randomness=randomness,
         grouping=partial(_grouping, settings.reach),
@@ -210,15 +206,6 @@ def open(folder: Path | str, at: Instant | None = None, clock: Clock | None = No
         opened.close()
         raise
     return opened
-
-
-def _kind_of(desk: Desk, purpose: str) -> PurposeKind | None:
-    with desk.store.look() as view:
-        try:
-            found = desk.house(view).purposes.get(purpose)
-        except InvalidInput:
-            return None
-    return found.kind if found else None
 
 
 def _refuse_backed_up_keys(settings: Settings) -> None:

@@ -383,12 +383,28 @@ for _state in MESSAGE_STATES:
 @_family
 @dataclass(frozen=True, slots=True)
 class DataRead(Payload):
-    """Fields of the person were shown to somebody."""
+    """Fields of the person were shown to somebody, or taken out for them.
+
+    Attributes:
+        reason: The open case, campaign or request that contains the person, as `kind:id`.
+        masks: Field → mask it was shown under; a field not named was shown in full.
+        action: export where it was taken out; absent where it was shown.
+        grant: The temporary right without which it would have been refused.
+        emergency: It was opened by break-glass, before anybody else agreed.
+        policy: Digest of the staff policy that said yes.
+        export: Id of the export it left in.
+    """
 
     TYPE = "data.read"
     purpose: str
     fields: tuple[str, ...]
     reason: str | None = None
+    masks: dict[str, str] | None = None
+    action: str | None = None
+    grant: str | None = None
+    emergency: bool = False
+    policy: str | None = None
+    export: str | None = None
 
 
 @_family
@@ -755,6 +771,167 @@ class ConnectionActed(Payload):
     act: str
     counts: dict[str, int] | None = None
     digest: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class CaseActed(Payload):
+    """A case of staff about this person was opened or closed; it is what a look must name.
+
+    Attributes:
+        case: Its id, as `case:ID`.
+        act: opened or closed.
+        source: Where it came from: phone, mail, shop, ticket, reply, complaint or request.
+    """
+
+    TYPE = "case.acted"
+    case: str
+    act: str
+    source: str
+    until: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class AccessActed(Payload):
+    """Something about a right of staff to ask: written to the house chain before it binds.
+
+    Attributes:
+        act: requested, approved, refused, lapsed, began, ended, revoked, used, reviewed, deferred,
+            escalated, tightened or restored.
+        grant: Its id.
+        kind: jit, glass (break-glass) or standing.
+        account: Whose right, as actors are written.
+        until: When it ends by itself.
+        due: When a review is due.
+    """
+
+    TYPE = "access.acted"
+    act: str
+    grant: str
+    kind: str
+    account: str | None = None
+    purpose: str | None = None
+    action: str | None = None
+    categories: tuple[str, ...] | None = None
+    reason: str | None = None
+    until: str | None = None
+    due: str | None = None
+    note: str | None = None
+    counts: dict[str, int] | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class ExportMade(Payload):
+    """A set of people's data was taken out by staff: written to the house chain first.
+
+    Attributes:
+        export: Its id; the file carries it, and each person's chain names it.
+        members: Root over the members' keyed digests.
+        until: The file is to be deleted by then; what the house still holds of it is.
+    """
+
+    TYPE = "export.made"
+    export: str
+    what: str
+    purpose: str
+    counts: dict[str, int]
+    members: str
+    until: str
+    reason: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class AlarmRaised(Payload):
+    """Something that must not happen did, or seems to have: written to the house chain.
+
+    Attributes:
+        alarm: canary.read, glass.unreviewed, map.drift, record.behind and others like them.
+        ref: What it is about; never a person's id.
+    """
+
+    TYPE = "alarm.raised"
+    alarm: str
+    ref: str | None = None
+    account: str | None = None
+    counts: dict[str, int] | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class KeyActed(Payload):
+    """Something about the house's keys, written to the house chain before it is done.
+
+    Attributes:
+        act: rolled (a new epoch began), scheduled, destroyed, rotated, escrowed or copied.
+        epoch: The epoch it is about.
+        method: What the provider says of its finality.
+        until: From when on nothing opens it any more, as the provider states.
+    """
+
+    TYPE = "key.acted"
+    act: str
+    epoch: int | None = None
+    method: str | None = None
+    until: str | None = None
+    counts: dict[str, int] | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class BackupActed(Payload):
+    """A backup was made and checked, or one was restored.
+
+    Attributes:
+        act: made, checked or restored.
+        kind: data or keys.
+        digest: SHA-256 of the file.
+        size: Entries of the ledger it holds.
+    """
+
+    TYPE = "backup.acted"
+    act: str
+    kind: str
+    backup: str
+    digest: str | None = None
+    size: int | None = None
+    counts: dict[str, int] | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class LogActed(Payload):
+    """Something about the ledger's own key, origin or witnesses.
+
+    Attributes:
+        act: rotated, continued (under a new origin), witnessed, witness_added or witness_dropped.
+    """
+
+    TYPE = "log.acted"
+    act: str
+    origin: str
+    key: str | None = None
+    size: int | None = None
+    note: str | None = None
+
+
+@_family
+@dataclass(frozen=True, slots=True)
+class MapActed(Payload):
+    """The data map was published, or a source of it was scanned.
+
+    Attributes:
+        act: mapped, scanned, drifted or settled.
+        source: Name of the source, as its mapping file says.
+    """
+
+    TYPE = "map.acted"
+    act: str
+    source: str
+    digest: str | None = None
+    counts: dict[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,33 +4,22 @@ Every command answers with an exit status of `faults.ENDS`, takes `--json`, and 
 one line without personal data. A command's own parts load when it runs, so `--help` is quick.
 """
 
-import functools
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from troth.errors import Fault, InvalidInput
 from troth.surfaces import faults
 from troth.surfaces.commands.answer import Answer
+from troth.surfaces.frame import Command, Running, Stopped, everywhere
 
 if TYPE_CHECKING:
     from troth.surfaces.commands.call import Call
 
-Command = Callable[..., Any]
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-@dataclass(slots=True)
-class _Running:
-    """What `main` must know of a command that failed."""
-
-    command: str = ""
-    folder: Path | None = None
 
 
 @click.group(context_settings=_CONTEXT, invoke_without_command=True)
@@ -46,96 +35,6 @@ def root(ctx: click.Context) -> int:
     return 0
 
 
-def _everywhere(function: Command) -> Command:
-    """Add the options every command has, and print its answer."""
-
-    @click.option("-w", "--workspace", default=".", metavar="DIR", help="Workspace folder [.].")
-    @click.option("--as", "who", default="", metavar="ROLE:ID", help="On whose behalf.")
-    @click.option("--at", default="", metavar="TIME", help="Let the clock stand at this moment.")
-    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-    @click.pass_context
-    @functools.wraps(function)
-    def run(
-        ctx: click.Context,
-        /,
-        workspace: str,
-        who: str,
-        at: str,
-        *,
-        as_json: bool,
-        **given: object,
-    ) -> int:
-        from troth.surfaces.commands.call import Call
-
-        running: _Running = ctx.find_object(_Running) or _Running()
-        running.command, running.folder = ctx.command_path, Path(workspace)
-        with _Bar(quiet=as_json or not sys.stderr.isatty()) as bar:
-            call = Call(running.folder, at, who, _silent if as_json else _tell, bar.watch)
-            answer = _uninterrupted(function, call, given)
-        if as_json:
-            click.echo(json.dumps(answer.data, sort_keys=True, ensure_ascii=False))
-        else:
-            click.echo("\n".join(answer.lines))
-        return int(answer.exit)
-
-    return run
-
-
-class _Stopped(Exception):  # noqa: N818 - what a person did, no error
-    """Somebody pressed the key that interrupts."""
-
-
-def _uninterrupted(function: Command, call: "Call", given: dict[str, object]) -> Answer:
-    """Run a command; click would answer an interruption with an empty line of its own."""
-    try:
-        done: Answer = function(call, **given)
-    except KeyboardInterrupt:
-        raise _Stopped from None
-    return done
-
-
-def _silent(_line: str) -> None:
-    """Say nothing: the output is for programs."""
-
-
-def _tell(line: str) -> None:
-    click.echo(line, err=True)
-
-
-class _Bar:
-    """A progress bar on standard error, drawn only for a person who looks."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._progress: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def watch(self, name: str) -> Callable[[int], None]:
-        """Return what is told the number of rows done so far."""
-        if self._quiet:
-            return lambda _done: None
-        if self._progress is None:
-            from rich.console import Console
-            from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._progress.start()
-        task = self._progress.add_task(name, total=None)
-        return lambda done: self._progress.update(task, completed=done)
-
-
 # The house
 
 
@@ -144,7 +43,7 @@ class _Bar:
 @click.option(
     "--from", "source", type=click.Choice(["demo"]), help="Begin with the demo's drafts."
 )
-@_everywhere
+@everywhere
 def init(call: "Call", directory: str, source: str | None) -> Answer:
     """Make keys, record and ledger in DIR, which holds troth.toml (or gets the demo's)."""
     from troth.surfaces.commands import house
@@ -153,7 +52,7 @@ def init(call: "Call", directory: str, source: str | None) -> Answer:
 
 
 @root.command()
-@_everywhere
+@everywhere
 def check(call: "Call") -> Answer:
     """Read the drafts and say what is wrong; publishes nothing."""
     from troth.surfaces.commands import house
@@ -162,7 +61,7 @@ def check(call: "Call") -> Answer:
 
 
 @root.command()
-@_everywhere
+@everywhere
 def apply(call: "Call") -> Answer:
     """Publish the drafts that changed: all or none."""
     from troth.surfaces.commands import house
@@ -179,7 +78,7 @@ def waive() -> None:
 @click.option("--registry", default="ZA", show_default=True, help="Which opt-out registry.")
 @click.option("--until", required=True, metavar="TIME", help="When the decision ends.")
 @click.option("--reason", required=True, help="Why; it is published.")
-@_everywhere
+@everywhere
 def waive_registry(call: "Call", registry: str, until: str, reason: str) -> Answer:
     """Go on for a time with a registry file that is out of date (privacy officer only)."""
     from troth.surfaces.commands import house
@@ -203,7 +102,7 @@ def waive_registry(call: "Call", registry: str, until: str, reason: str) -> Answ
 @click.option("--products", default="", metavar="FILE", help="Which items are sensitive.")
 @click.option("--registry", default="ZA", show_default=True, help="Name of the opt-out registry.")
 @click.option("--rejects", default="", metavar="FILE", help="Where rejected lines are listed.")
-@_everywhere
+@everywhere
 def import_(call: "Call", kind: str, file: str, **options: str) -> Answer:
     """Take a file in, resuming where an earlier run of it stopped.
 
@@ -233,7 +132,7 @@ def list_() -> None:
 @click.option("--map", multiple=True, metavar="HEADING=FIELD", help="What a column means; repeat.")
 @click.option("--registry", default="", metavar="FILE", help="The opt-out registry, to apply it.")
 @click.option("--out", default="", metavar="DIR", help="Write one file a group into DIR.")
-@_everywhere
+@everywhere
 def list_check(call: "Call", file: str, **options: Any) -> Answer:  # noqa: ANN401
     """Say who of a mail tool's export may be mailed, asked once, or not, and why.
 
@@ -277,7 +176,7 @@ def _act(function: Command) -> Command:
 
 
 @consent.command("give")
-@_everywhere
+@everywhere
 @_act
 def consent_give(call: "Call", person: str, **told: object) -> Answer:
     """Record that a person agreed; needs notice, method and proof, and names each channel."""
@@ -287,7 +186,7 @@ def consent_give(call: "Call", person: str, **told: object) -> Answer:
 
 
 @consent.command("refuse")
-@_everywhere
+@everywhere
 @_act
 def consent_refuse(call: "Call", person: str, **told: object) -> Answer:
     """Record that a person was asked and said no."""
@@ -297,7 +196,7 @@ def consent_refuse(call: "Call", person: str, **told: object) -> Answer:
 
 
 @consent.command("withdraw")
-@_everywhere
+@everywhere
 @_act
 def consent_withdraw(call: "Call", person: str, **told: object) -> Answer:
     """Stop a purpose (all marketing, if none is named) on a channel, or on all of them."""
@@ -313,7 +212,7 @@ def consent_record() -> None:
 
 @consent_record.command("verify")
 @click.argument("file", metavar="FILE")
-@_everywhere
+@everywhere
 def consent_record_verify(call: "Call", file: str) -> Answer:
     """Check that a file is one of ours and still stands."""
     from troth.surfaces.commands import record
@@ -323,7 +222,7 @@ def consent_record_verify(call: "Call", file: str) -> Answer:
 
 @consent_record.command("show")
 @click.argument("file", metavar="FILE")
-@_everywhere
+@everywhere
 def consent_record_show(call: "Call", file: str) -> Answer:
     """Say what a consent record tells, in whatever spelling; needs no workspace."""
     from troth.surfaces.commands import record
@@ -334,7 +233,7 @@ def consent_record_show(call: "Call", file: str) -> Answer:
 @consent.command("show")
 @click.argument("person", metavar="PERSON")
 @click.option("--reason", default="", help="The case or request this is for; the person sees it.")
-@_everywhere
+@everywhere
 def consent_show(call: "Call", person: str, reason: str) -> Answer:
     """Show what stands and how it came about; the look itself is recorded first."""
     from troth.surfaces.commands import consent as acts
@@ -349,7 +248,7 @@ def consent_show(call: "Call", person: str, reason: str) -> Answer:
     "--known", default="", metavar="TIME", help="… as far as it was known by then [now]."
 )
 @click.option("--reason", default="", help="The case or request this is for; the person sees it.")
-@_everywhere
+@everywhere
 def consent_as_of(call: "Call", person: str, valid: str, known: str, reason: str) -> Answer:
     """Show what held at one moment as it was known at another."""
     from troth.surfaces.commands import consent as acts
@@ -362,7 +261,7 @@ def consent_as_of(call: "Call", person: str, valid: str, known: str, reason: str
 @click.option("--purpose", required=True)
 @click.option("--channel", default="email", show_default=True)
 @click.option("--reason", default="", help="The case this is for; the person sees it.")
-@_everywhere
+@everywhere
 def explain(call: "Call", person: str, purpose: str, channel: str, reason: str) -> Answer:
     """Say why this person may or may not get a message, and what would change that."""
     from troth.surfaces.commands import explain as why
@@ -374,7 +273,7 @@ def explain(call: "Call", person: str, purpose: str, channel: str, reason: str) 
 @click.argument("person", metavar="PERSON")
 @click.option("--now", is_flag=True, help="Do it without asking; it cannot be undone.")
 @click.option("--request", default="", help="Id of the request; one is made if none is named.")
-@_everywhere
+@everywhere
 def erase(call: "Call", person: str, request: str, *, now: bool) -> Answer:
     """Make everything held about a person unreadable, for good, and print the certificate."""
     from troth.surfaces.commands import rights
@@ -401,7 +300,7 @@ def request() -> None:
 @click.option("--text", default="", help="In their own words.")
 @click.option("--key", default="", help="The same key returns the same request.")
 @click.option("--proven", is_flag=True, help="It is proven that this person asks.")
-@_everywhere
+@everywhere
 def request_open(  # noqa: PLR0913 - a letter as it came
     call: "Call",
     person: str,
@@ -422,7 +321,7 @@ def request_open(  # noqa: PLR0913 - a letter as it came
 
 @request.command("list")
 @click.option("--clock", default="", metavar="COLOUR", help="Only green, amber or red ones.")
-@_everywhere
+@everywhere
 def request_list(call: "Call", clock: str) -> Answer:
     """Show every open request with its clock; names nobody."""
     from troth.surfaces.commands import request as requests
@@ -431,7 +330,7 @@ def request_list(call: "Call", clock: str) -> Answer:
 
 
 @request.command("run")
-@_everywhere
+@everywhere
 def request_run(call: "Call") -> Answer:
     """Do what is due: deletions whose days of grace are over, reminders; ring alarms."""
     from troth.surfaces.commands import request as requests
@@ -448,7 +347,7 @@ def receipt() -> None:
 @click.argument("person", metavar="PERSON")
 @click.option("--out", default="receipts", show_default=True, metavar="DIR")
 @click.option("--reason", default="", help="The request this is for; the person sees it.")
-@_everywhere
+@everywhere
 def receipt_export(call: "Call", person: str, out: str, reason: str) -> Answer:
     """Write every receipt of a person into a folder, with the policy they verify under."""
     from troth.surfaces.commands import rights
@@ -461,7 +360,7 @@ def receipt_export(call: "Call", person: str, out: str, reason: str) -> Answer:
 @click.option(
     "--policy", default="", metavar="FILE", help="Whom to believe, instead of this house."
 )
-@_everywhere
+@everywhere
 def receipt_verify(call: "Call", file: str, policy: str) -> Answer:
     """Check a receipt; with --policy no workspace is needed."""
     from troth.surfaces.commands import rights
@@ -488,7 +387,7 @@ _came = click.option("--source", default="cli", show_default=True, help="How it 
 @person.command("show")
 @_whom
 @_why
-@_everywhere
+@everywhere
 def person_show(call: "Call", person: str, reason: str) -> Answer:
     """Show stage, facts, dealings, links and merged records; no value is opened."""
     from troth.surfaces.commands import person as one
@@ -510,7 +409,7 @@ def person_show(call: "Call", person: str, reason: str) -> Answer:
 @click.option("--details-given", is_flag=True, help="Their address was obtained in this very act.")
 @click.option("--objection-offered", is_flag=True, help="And they could easily say no there.")
 @_came
-@_everywhere
+@everywhere
 def person_relate(call: "Call", person: str, **told: Any) -> Answer:  # noqa: ANN401
     """Record a sale, inquiry, contract, donation or membership; nothing is agreed by it."""
     from troth.surfaces.commands import person as one
@@ -524,7 +423,7 @@ def person_relate(call: "Call", person: str, **told: Any) -> Answer:  # noqa: AN
 @click.option("--to", required=True, metavar="ADDRESS", help="The new one; - reads it.")
 @click.option("--region", default="", metavar="CODE", help="Of a number without country code.")
 @_came
-@_everywhere
+@everywhere
 def person_address(  # noqa: PLR0913 - one parameter per option
     call: "Call", person: str, channel: str, to: str, region: str, source: str
 ) -> Answer:
@@ -549,7 +448,7 @@ def person_address(  # noqa: PLR0913 - one parameter per option
     help="The year PERSON was born: it ends when they are 18.",
 )
 @_came
-@_everywhere
+@everywhere
 def person_link(  # noqa: PLR0913 - one parameter per option
     call: "Call",
     person: str,
@@ -568,7 +467,7 @@ def person_link(  # noqa: PLR0913 - one parameter per option
 @_whom
 @_other
 @_came
-@_everywhere
+@everywhere
 def person_unlink(call: "Call", person: str, other: str, source: str) -> Answer:
     """End it: nothing OTHER says counts for PERSON any more."""
     from troth.surfaces.commands import person as one
@@ -580,7 +479,7 @@ def person_unlink(call: "Call", person: str, other: str, source: str) -> Answer:
 @_keep
 @_other
 @_why
-@_everywhere
+@everywhere
 def person_merge(call: "Call", keep: str, other: str, reason: str) -> Answer:
     """Make OTHER a part of KEEP: one human being, the stricter answer of both (officer)."""
     from troth.surfaces.commands import person as one
@@ -592,7 +491,7 @@ def person_merge(call: "Call", keep: str, other: str, reason: str) -> Answer:
 @_keep
 @click.option("--which", required=True, type=click.IntRange(1), help="Its number in `show`.")
 @_why
-@_everywhere
+@everywhere
 def person_unmerge(call: "Call", keep: str, which: int, reason: str) -> Answer:
     """Take a merged record out of KEEP again (officer)."""
     from troth.surfaces.commands import person as one
@@ -604,7 +503,7 @@ def person_unmerge(call: "Call", keep: str, which: int, reason: str) -> Answer:
 @_whom
 @click.option("--out", required=True, metavar="FILE", help="The ZIP file to write.")
 @_why
-@_everywhere
+@everywhere
 def person_package(call: "Call", person: str, out: str, reason: str) -> Answer:
     """Write what is held about a person for their request, as far as the role may take it out."""
     from troth.surfaces.commands import package
@@ -615,7 +514,7 @@ def person_package(call: "Call", person: str, out: str, reason: str) -> Answer:
 @person.command("restrict")
 @_whom
 @_why
-@_everywhere
+@everywhere
 def person_restrict(call: "Call", person: str, reason: str) -> Answer:
     """Keep everything and use it for nothing, from the next decision on."""
     from troth.surfaces.commands import person as one
@@ -626,7 +525,7 @@ def person_restrict(call: "Call", person: str, reason: str) -> Answer:
 @person.command("resume")
 @_whom
 @_why
-@_everywhere
+@everywhere
 def person_resume(call: "Call", person: str, reason: str) -> Answer:
     """End a restriction; what was agreed before counts again."""
     from troth.surfaces.commands import person as one
@@ -640,7 +539,7 @@ def retention() -> None:
 
 
 @retention.command("plan")
-@_everywhere
+@everywhere
 def retention_plan(call: "Call") -> Answer:
     """Count by rule and category what its time is over; deletes nothing."""
     from troth.surfaces.commands import retention as keeping
@@ -651,7 +550,7 @@ def retention_plan(call: "Call") -> Answer:
 @retention.command("run")
 @click.option("--yes", is_flag=True, help="Do it; it cannot be undone.")
 @click.option("--erase", is_flag=True, help="Also erase whom nothing may be kept of.")
-@_everywhere
+@everywhere
 def retention_run(call: "Call", *, yes: bool, erase: bool) -> Answer:
     """Delete what its time is over (privacy officer)."""
     from troth.surfaces.commands import retention as keeping
@@ -665,7 +564,7 @@ def documents() -> None:
 
 
 @documents.command("list")
-@_everywhere
+@everywhere
 def documents_list(call: "Call") -> Answer:
     """List every document with its state and what is missing."""
     from troth.surfaces.commands import documents as papers
@@ -676,7 +575,7 @@ def documents_list(call: "Call") -> Answer:
 @documents.command("write")
 @click.argument("name")
 @click.option("--out", required=True, metavar="FILE", help="Ends with .pdf, .csv or .json.")
-@_everywhere
+@everywhere
 def documents_write(call: "Call", name: str, out: str) -> Answer:
     """Write a document or blank form to a file."""
     from troth.surfaces.commands import documents as papers
@@ -685,7 +584,7 @@ def documents_write(call: "Call", name: str, out: str) -> Answer:
 
 
 @documents.command("publish")
-@_everywhere
+@everywhere
 def documents_publish(call: "Call") -> Answer:
     """Publish the PAIA manual as its next version (privacy officer)."""
     from troth.surfaces.commands import documents as papers
@@ -703,7 +602,7 @@ def audience() -> None:
 
 @audience.command("preview")
 @click.argument("name")
-@_everywhere
+@everywhere
 def audience_preview(call: "Call", name: str) -> Answer:
     """Say how many would be reached, and how many not, and why; nobody is named."""
     from troth.surfaces.commands import audience as audiences
@@ -712,7 +611,7 @@ def audience_preview(call: "Call", name: str) -> Answer:
 
 
 @audience.command("list")
-@_everywhere
+@everywhere
 def audience_list(call: "Call") -> Answer:
     """List the published audiences."""
     from troth.surfaces.commands import audience as audiences
@@ -722,7 +621,7 @@ def audience_list(call: "Call") -> Answer:
 
 @audience.command("show")
 @click.argument("name")
-@_everywhere
+@everywhere
 def audience_show(call: "Call", name: str) -> Answer:
     """Show an audience in words, what it reads, its text and its versions."""
     from troth.surfaces.commands import audience as audiences
@@ -732,7 +631,7 @@ def audience_show(call: "Call", name: str) -> Answer:
 
 @audience.command("count")
 @click.argument("name")
-@_everywhere
+@everywhere
 def audience_count(call: "Call", name: str) -> Answer:
     """Say how many are in it, may be reached, and what keeps the others out."""
     from troth.surfaces.commands import audience as audiences
@@ -742,7 +641,7 @@ def audience_count(call: "Call", name: str) -> Answer:
 
 @audience.command("fairness")
 @click.argument("name")
-@_everywhere
+@everywhere
 def audience_fairness(call: "Call", name: str) -> Answer:
     """Say what an audience may stand for and whom it can never hold."""
     from troth.surfaces.commands import audience as audiences
@@ -751,7 +650,7 @@ def audience_fairness(call: "Call", name: str) -> Answer:
 
 
 @audience.command("rebuild")
-@_everywhere
+@everywhere
 def audience_rebuild(call: "Call") -> Answer:
     """Build the audience engine's copy anew from the record; needs the extra [reach]."""
     from troth.surfaces.commands import campaign as campaigns
@@ -775,7 +674,7 @@ def _planned(function: Command) -> Command:
 
 
 @campaign.command("check")
-@_everywhere
+@everywhere
 @_planned
 def campaign_check(call: "Call", name: str, template: str, audience: str) -> Answer:
     """Say whether the campaign could go out: template, purpose, permission, registry, sender."""
@@ -785,7 +684,7 @@ def campaign_check(call: "Call", name: str, template: str, audience: str) -> Ans
 
 
 @campaign.command("test")
-@_everywhere
+@everywhere
 @_planned
 @click.option("--level", type=click.IntRange(1, 5), default=1, show_default=True)
 @click.option("--out", default="", metavar="FILE", help="Where [NAME-levelK.eml].")
@@ -800,7 +699,7 @@ def campaign_test(  # noqa: PLR0913 - one parameter per option
 
 
 @campaign.command("send")
-@_everywhere
+@everywhere
 @_planned
 @click.option("--relay", default="", metavar="HOST:PORT", help="Instead of the workspace's relay.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending.")
@@ -816,7 +715,7 @@ def campaign_send(  # noqa: PLR0913 - one parameter per option
 
 @campaign.command("status")
 @click.argument("name")
-@_everywhere
+@everywhere
 def campaign_status(call: "Call", name: str) -> Answer:
     """Say how far a campaign has come."""
     from troth.surfaces.commands import planning
@@ -825,7 +724,7 @@ def campaign_status(call: "Call", name: str) -> Answer:
 
 
 @campaign.command("plan")
-@_everywhere
+@everywhere
 @_planned
 @click.option("--start", default="", metavar="TIME", help="Send from this moment on.")
 @click.option("--local-time", default="", metavar="TIME", help="Send at each reader's own time.")
@@ -844,7 +743,7 @@ def campaign_plan(call: "Call", name: str, window: int, holdout: int, **told: st
 
 @campaign.command("submit")
 @click.argument("name")
-@_everywhere
+@everywhere
 def campaign_submit(call: "Call", name: str) -> Answer:
     """Count whom it would reach and ask a second person to approve exactly that."""
     from troth.surfaces.commands import planning
@@ -854,7 +753,7 @@ def campaign_submit(call: "Call", name: str) -> Answer:
 
 @campaign.command("approve")
 @click.argument("name")
-@_everywhere
+@everywhere
 def campaign_approve(call: "Call", name: str) -> Answer:
     """Approve what was submitted (--as somebody who did not write it)."""
     from troth.surfaces.commands import planning
@@ -865,7 +764,7 @@ def campaign_approve(call: "Call", name: str) -> Answer:
 @campaign.command("return")
 @click.argument("name")
 @click.option("--reason", required=True, help="What its writers should change.")
-@_everywhere
+@everywhere
 def campaign_return(call: "Call", name: str, reason: str) -> Answer:
     """Give a campaign back to its writers; an approval ends."""
     from troth.surfaces.commands import planning
@@ -875,7 +774,7 @@ def campaign_return(call: "Call", name: str, reason: str) -> Answer:
 
 @campaign.command("schedule")
 @click.argument("name")
-@_everywhere
+@everywhere
 def campaign_schedule(call: "Call", name: str) -> Answer:
     """Put an approved campaign on the calendar; the worker starts it."""
     from troth.surfaces.commands import planning
@@ -885,7 +784,7 @@ def campaign_schedule(call: "Call", name: str) -> Answer:
 
 @campaign.command("pause")
 @click.argument("name")
-@_everywhere
+@everywhere
 def campaign_pause(call: "Call", name: str) -> Answer:
     """Hold a campaign at once."""
     from troth.surfaces.commands import planning
@@ -895,7 +794,7 @@ def campaign_pause(call: "Call", name: str) -> Answer:
 
 @campaign.command("resume")
 @click.argument("name")
-@_everywhere
+@everywhere
 def campaign_resume(call: "Call", name: str) -> Answer:
     """Let a paused campaign go on; nobody is mailed twice."""
     from troth.surfaces.commands import planning
@@ -905,7 +804,7 @@ def campaign_resume(call: "Call", name: str) -> Answer:
 
 @campaign.command("stop")
 @click.argument("name")
-@_everywhere
+@everywhere
 def campaign_stop(call: "Call", name: str) -> Answer:
     """Stop a campaign for good; what has not left never leaves."""
     from troth.surfaces.commands import planning
@@ -914,7 +813,7 @@ def campaign_stop(call: "Call", name: str) -> Answer:
 
 
 @campaign.command("list")
-@_everywhere
+@everywhere
 def campaign_list(call: "Call") -> Answer:
     """List the campaigns and where each stands."""
     from troth.surfaces.commands import planning
@@ -924,7 +823,7 @@ def campaign_list(call: "Call") -> Answer:
 
 @campaign.command("results")
 @click.argument("name")
-@_everywhere
+@everywhere
 def campaign_results(call: "Call", name: str) -> Answer:
     """Say what a campaign did: who bought, beside those held out; what came back."""
     from troth.surfaces.commands import results
@@ -942,7 +841,7 @@ def returns() -> None:
 
 @returns.command("take")
 @click.argument("path", metavar="FILE|DIR")
-@_everywhere
+@everywhere
 def returns_take(call: "Call", path: str) -> Answer:
     """Take in a mail, a folder of *.eml or a Maildir; repeating it is harmless."""
     from troth.surfaces.commands import returns as back
@@ -952,7 +851,7 @@ def returns_take(call: "Call", path: str) -> Answer:
 
 @returns.command("serve")
 @click.option("--port", type=click.IntRange(0, 65535), default=2526, show_default=True)
-@_everywhere
+@everywhere
 def returns_serve(call: "Call", port: int) -> Answer:
     """Take mails by SMTP on this machine, where your mail server delivers them."""
     from troth.surfaces.commands import returns as back
@@ -977,7 +876,7 @@ _address = click.option(
 
 
 @staff.command("list")
-@_everywhere
+@everywhere
 def staff_list(call: "Call") -> Answer:
     """List the staff with the state of their accounts."""
     from troth.surfaces.commands import staff as people
@@ -988,7 +887,7 @@ def staff_list(call: "Call") -> Answer:
 @staff.command("invite")
 @click.argument("whom", metavar="WHO")
 @_address
-@_everywhere
+@everywhere
 def staff_invite(call: "Call", whom: str, address: str) -> Answer:
     """Open an account and print the link by which its owner chooses how to sign in."""
     from troth.surfaces.commands import staff as people
@@ -999,7 +898,7 @@ def staff_invite(call: "Call", whom: str, address: str) -> Answer:
 @staff.command("reset")
 @click.argument("whom", metavar="WHO")
 @_address
-@_everywhere
+@everywhere
 def staff_reset(call: "Call", whom: str, address: str) -> Answer:
     """Delete every way an account signs in, and print a new link."""
     from troth.surfaces.commands import staff as people
@@ -1009,7 +908,7 @@ def staff_reset(call: "Call", whom: str, address: str) -> Answer:
 
 @staff.command("suspend")
 @click.argument("whom", metavar="WHO")
-@_everywhere
+@everywhere
 def staff_suspend(call: "Call", whom: str) -> Answer:
     """Stop an account at once, with every session of it."""
     from troth.surfaces.commands import staff as people
@@ -1019,7 +918,7 @@ def staff_suspend(call: "Call", whom: str) -> Answer:
 
 @staff.command("restore")
 @click.argument("whom", metavar="WHO")
-@_everywhere
+@everywhere
 def staff_restore(call: "Call", whom: str) -> Answer:
     """Open a suspended account again."""
     from troth.surfaces.commands import staff as people
@@ -1043,7 +942,7 @@ def key() -> None:
     type=click.Choice(["send", "personalise", "profile", "read", "share", "export"]),
     help="What it may ask about; repeat for several [send, personalise].",
 )
-@_everywhere
+@everywhere
 def key_make(
     call: "Call", name: str, role: str, days: int | None, actions: tuple[str, ...]
 ) -> Answer:
@@ -1054,7 +953,7 @@ def key_make(
 
 
 @key.command("list")
-@_everywhere
+@everywhere
 def key_list(call: "Call") -> Answer:
     """List the keys, never themselves."""
     from troth.surfaces.commands import staff as people
@@ -1064,7 +963,7 @@ def key_list(call: "Call") -> Answer:
 
 @key.command("end")
 @click.argument("name")
-@_everywhere
+@everywhere
 def key_end(call: "Call", name: str) -> Answer:
     """End a key at once."""
     from troth.surfaces.commands import staff as people
@@ -1081,7 +980,7 @@ def template() -> None:
 
 
 @template.command("list")
-@_everywhere
+@everywhere
 def template_list(call: "Call") -> Answer:
     """Name the starters to begin from, and the templates here."""
     from troth.surfaces.commands import template as templates
@@ -1093,7 +992,7 @@ def template_list(call: "Call") -> Answer:
 @click.argument("name")
 @click.option("--from", "starter", required=True, metavar="STARTER", help="What to begin from.")
 @click.option("--purpose", default="", help="What it is written for, if not the obvious one.")
-@_everywhere
+@everywhere
 def template_new(call: "Call", name: str, starter: str, purpose: str) -> Answer:
     """Write templates/NAME.toml from a starter, filled with the brand's own facts."""
     from troth.surfaces.commands import template as templates
@@ -1104,7 +1003,7 @@ def template_new(call: "Call", name: str, starter: str, purpose: str) -> Answer:
 @template.command("check")
 @click.argument("name")
 @click.option("--live", is_flag=True, help="Also ask each linked page whether it is there.")
-@_everywhere
+@everywhere
 def template_check(call: "Call", name: str, *, live: bool) -> Answer:
     """Name everything to put right in a template, with its place and what to do."""
     from troth.surfaces.commands import template as templates
@@ -1121,7 +1020,7 @@ def ledger() -> None:
 
 
 @ledger.command("head")
-@_everywhere
+@everywhere
 def ledger_head(call: "Call") -> Answer:
     """Show the newest signed checkpoint and the key it is signed with."""
     from troth.surfaces.commands import ledger as log
@@ -1130,7 +1029,7 @@ def ledger_head(call: "Call") -> Answer:
 
 
 @ledger.command("verify")
-@_everywhere
+@everywhere
 def ledger_verify(call: "Call") -> Answer:
     """Recompute every entry, tile and root and check every signature."""
     from troth.surfaces.commands import ledger as log
@@ -1141,7 +1040,7 @@ def ledger_verify(call: "Call") -> Answer:
 @ledger.command("prove")
 @click.argument("index", type=click.IntRange(0), required=False)
 @click.option("--since", type=click.IntRange(1), help="Prove that nothing before was changed.")
-@_everywhere
+@everywhere
 def ledger_prove(call: "Call", index: int | None, since: int | None) -> Answer:
     """Prove that entry INDEX is in the ledger, or (--since SIZE) that it only grew."""
     from troth.surfaces.commands import ledger as log
@@ -1154,7 +1053,7 @@ def ledger_prove(call: "Call", index: int | None, since: int | None) -> Answer:
 @click.option("--case", default="", metavar="REF", help="The complaint's own reference.")
 @click.option("--out", default="complaint", show_default=True, metavar="DIR")
 @click.option("--pdf", is_flag=True, help="The PDF alone, without receipts and notices.")
-@_everywhere
+@everywhere
 def complaint(call: "Call", address: str, case: str, out: str, *, pdf: bool) -> Answer:
     """Answer a complainant: the whole time-line as PDF, with receipts and notices beside it.
 
@@ -1169,7 +1068,7 @@ def complaint(call: "Call", address: str, case: str, out: str, *, pdf: bool) -> 
 @root.command()
 @click.option("--month", required=True, metavar="YYYY-MM", help="Which month.")
 @click.option("--pdf", default="", metavar="FILE", help="Write it as a PDF too.")
-@_everywhere
+@everywhere
 def report(call: "Call", month: str, pdf: str) -> Answer:
     """Tell a month: campaigns, answers, refused attempts, who did what, who answers for it."""
     from troth.surfaces.commands import report as reports
@@ -1181,7 +1080,7 @@ def report(call: "Call", month: str, pdf: str) -> Answer:
 
 
 @root.command()
-@_everywhere
+@everywhere
 def status(call: "Call") -> Answer:
     """Say how the house stands: ledger, followers, jobs, registries, disk; exit 1 if red."""
     from troth.surfaces.commands import status as standing
@@ -1193,7 +1092,7 @@ def status(call: "Call") -> Answer:
 @click.option("--folder", default="demo", show_default=True, metavar="DIR")
 @click.option("--no-serve", is_flag=True, help="Only the job and its figures.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8400, show_default=True)
-@_everywhere
+@everywhere
 def demo(call: "Call", folder: str, port: int, *, no_serve: bool) -> Answer:
     """Do the whole job on published data, print its figures, then show the pages."""
     from troth.surfaces.commands import running
@@ -1204,7 +1103,7 @@ def demo(call: "Call", folder: str, port: int, *, no_serve: bool) -> Answer:
 @root.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8400, show_default=True)
 @click.option("--no-worker", is_flag=True, help="Only the pages; run troth worker elsewhere.")
-@_everywhere
+@everywhere
 def serve(call: "Call", port: int, *, no_worker: bool) -> Answer:
     """Show the pages of a workspace on this machine, and send what is due."""
     from troth.surfaces.commands import running
@@ -1216,7 +1115,7 @@ def serve(call: "Call", port: int, *, no_worker: bool) -> Answer:
 @click.option("--relay", default="", metavar="HOST:PORT", help="Instead of the workspace's relay.")
 @click.option("--once", is_flag=True, help="Do one round and leave.")
 @click.option("--parent", type=click.IntRange(0), default=0, help="Leave with this process.")
-@_everywhere
+@everywhere
 def worker(call: "Call", relay: str, parent: int, *, once: bool) -> Answer:
     """Start campaigns that are due and hand their messages over, until interrupted."""
     from troth.surfaces.commands import worker as workers
@@ -1235,7 +1134,7 @@ def channel() -> None:
 @click.option("--channel", "by", required=True, help="sms, whatsapp, push, call or post.")
 @click.option("--text", default="", help="Which text; without it the one of the same name.")
 @click.option("--audience", default="", help="Whom; without it the one of the same name.")
-@_everywhere
+@everywhere
 def channel_plan(call: "Call", name: str, by: str, text: str, audience: str) -> Answer:
     """Plan it; `troth campaign submit` and `approve` follow, as for mail."""
     from troth.surfaces.commands import channel as channels
@@ -1247,7 +1146,7 @@ def channel_plan(call: "Call", name: str, by: str, text: str, audience: str) -> 
 @click.argument("name")
 @click.option("--out", default="", metavar="FILE", help="Write a file instead of the provider's.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending.")
-@_everywhere
+@everywhere
 def channel_send(call: "Call", name: str, out: str, *, yes: bool) -> Answer:
     """Hand an approved campaign over to its channel's provider, or into a file."""
     from troth.surfaces.commands import channel as channels
@@ -1259,7 +1158,7 @@ def channel_send(call: "Call", name: str, out: str, *, yes: bool) -> Answer:
 @click.argument("name")
 @click.option("--out", default="", metavar="DIR", help="Where [NAME-list].")
 @click.option("--yes", is_flag=True, help="Do not ask before it is written.")
-@_everywhere
+@everywhere
 def channel_list(call: "Call", name: str, out: str, *, yes: bool) -> Answer:
     """Write who may be called today, with a receipt for each."""
     from troth.surfaces.commands import channel as channels
@@ -1276,7 +1175,7 @@ def sync() -> None:
 @click.argument("target")
 @click.option("--out", default="", metavar="FILE", help="Instead of the target's own place.")
 @click.option("--all", "again", is_flag=True, help="Begin anew and tell everybody.")
-@_everywhere
+@everywhere
 def sync_out(call: "Call", target: str, out: str, *, again: bool) -> Answer:
     """Tell a target of troth.toml who may be written to; only what changed since."""
     from troth.surfaces.commands import connections
@@ -1286,7 +1185,7 @@ def sync_out(call: "Call", target: str, out: str, *, again: bool) -> Answer:
 
 @sync.command("in")
 @click.argument("source", metavar="FILE")
-@_everywhere
+@everywhere
 def sync_in(call: "Call", source: str) -> Answer:
     """Take in a mail tool's CSV, or a target's inbox: it narrows at once and never widens."""
     from troth.surfaces.commands import connections
@@ -1305,7 +1204,7 @@ def webhook() -> None:
 @click.option("--events", required=True, metavar="LIST", help="Types it is told of, by comma.")
 @click.option("--under", default="connections", show_default=True, help="Under which purpose.")
 @click.option("--local", is_flag=True, help="It lies on this machine or in a private network.")
-@_everywhere
+@everywhere
 def webhook_add(  # noqa: PLR0913 - one parameter per option
     call: "Call", url: str, name: str, events: str, under: str, *, local: bool
 ) -> Answer:
@@ -1316,7 +1215,7 @@ def webhook_add(  # noqa: PLR0913 - one parameter per option
 
 
 @webhook.command("list")
-@_everywhere
+@everywhere
 def webhook_list(call: "Call") -> Answer:
     """List webhooks, what waits for them and what was given up."""
     from troth.surfaces.commands import connections
@@ -1326,7 +1225,7 @@ def webhook_list(call: "Call") -> Answer:
 
 @webhook.command("end")
 @click.argument("name")
-@_everywhere
+@everywhere
 def webhook_end(call: "Call", name: str) -> Answer:
     """End one; what waits for it is never sent."""
     from troth.surfaces.commands import connections
@@ -1336,7 +1235,7 @@ def webhook_end(call: "Call", name: str) -> Answer:
 
 @webhook.command("test")
 @click.argument("name")
-@_everywhere
+@everywhere
 def webhook_test(call: "Call", name: str) -> Answer:
     """Send it a message about nobody."""
     from troth.surfaces.commands import connections
@@ -1346,7 +1245,7 @@ def webhook_test(call: "Call", name: str) -> Answer:
 
 @webhook.command("rotate")
 @click.argument("name")
-@_everywhere
+@everywhere
 def webhook_rotate(call: "Call", name: str) -> Answer:
     """Make a new secret; the one before signs as well until the next."""
     from troth.surfaces.commands import connections
@@ -1355,7 +1254,7 @@ def webhook_rotate(call: "Call", name: str) -> Answer:
 
 
 @webhook.command("send")
-@_everywhere
+@everywhere
 def webhook_send(call: "Call") -> Answer:
     """Deliver what is due now, as the worker does."""
     from troth.surfaces.commands import connections
@@ -1373,10 +1272,10 @@ def main() -> None:
 
 def answer(line: list[str]) -> int:
     """Run one command line; every error becomes one line and an exit status, never a traceback."""
-    running = _Running()
+    running = Running()
     try:
         return int(root.main(line, "troth", standalone_mode=False, obj=running) or 0)
-    except (_Stopped, KeyboardInterrupt, click.Abort):
+    except (Stopped, KeyboardInterrupt, click.Abort):
         click.echo("troth: stopped; what was booked is kept, run it again to go on", err=True)
         return faults.STOPPED
     except click.ClickException as error:
@@ -1388,7 +1287,7 @@ def answer(line: list[str]) -> int:
         return _failed(faults.fault_of(error), running, line)
 
 
-def _failed(fault: Fault, running: _Running, line: list[str]) -> int:
+def _failed(fault: Fault, running: Running, line: list[str]) -> int:
     status = faults.exit_of(fault.code)
     click.echo(faults.spoken(fault), err=True)
     if "--json" in line:

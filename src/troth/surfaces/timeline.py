@@ -289,6 +289,8 @@ _SAID: Mapping[type, Callable[[Any, House], Told]] = {
         "held", N_("We noted facts that rules depend on"),
         "residence", "zone", "age", "language", "source",
     ),
+    events.CaseActed: _plain("house", N_("We opened or closed a case about you"), "case",
+                             "source"),
     events.ContactAdded: _plain("held", N_("We took down a way to reach you"), "channel",
                                 "source"),
     events.ContactEnded: _plain("held", N_("We let go of a way to reach you"), "channel",

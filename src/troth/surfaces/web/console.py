@@ -33,6 +33,7 @@ PUBLIC = {
 _MARKETING = frozenset({Role.MARKETER, Role.OFFICER})
 _ANSWERING = frozenset({Role.SUPPORT, Role.OFFICER})
 _RUNNING = frozenset({Role.IT, Role.MARKETER})
+_KEEPING = frozenset({Role.IT, Role.OFFICER})
 NAV: tuple[tuple[str, str, str, frozenset[Role], str], ...] = (
     ("console", "/console", "Home", frozenset(map(Role, words.ROLES)), ""),
     ("list", "/console/list", "List check", _MARKETING, "Prepare"),
@@ -49,6 +50,12 @@ NAV: tuple[tuple[str, str, str, frozenset[Role], str], ...] = (
     ("connections", "/console/connections", "Connections", _RUNNING, "House"),
     ("site", "/console/site", "Site", _RUNNING, "House"),
     ("staff", "/console/staff", "Staff", frozenset({Role.IT}), "House"),
+    ("access", "/console/access", "Access", _KEEPING, "Protect"),
+    ("map", "/console/map", "Data map", _KEEPING, "Protect"),
+    ("doctor", "/console/doctor", "Doctor", _KEEPING, "Protect"),
+    ("keys", "/console/keys", "Keys", _KEEPING, "Protect"),
+    ("backups", "/console/backups", "Backups", _KEEPING, "Protect"),
+    ("witness", "/console/witness", "Ledger and witnesses", _KEEPING, "Protect"),
 )
 """Key, path, label, roles and group of each page; one whose route does not exist is not shown."""
 
