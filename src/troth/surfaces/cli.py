@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from troth.errors import Fault, InvalidInput
-from troth.surfaces import faults
+from troth.surfaces import cli_audit, faults
 from troth.surfaces.commands.answer import Answer
 from troth.surfaces.frame import Command, Running, Stopped, everywhere
 
@@ -1260,6 +1260,14 @@ def webhook_send(call: "Call") -> Answer:
     from troth.surfaces.commands import connections
 
     return connections.webhook_send(call)
+
+
+# Groups that lie in files of their own
+
+for _group in (
+    cli_audit.audit,
+):  # fmt: skip
+    root.add_command(_group)
 
 
 # The edge
