@@ -10,6 +10,7 @@ import hmac
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.backends.openssl import backend
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -169,3 +170,8 @@ def rsa_verify(public_der: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def openssl_version() -> str:
+    """Return the version of the OpenSSL this process has loaded, such as 3.5.4."""
+    return backend.openssl_version_text().split()[1]

@@ -1266,6 +1266,7 @@ def webhook_send(call: "Call") -> Answer:
 
 for _group in (
     cli_audit.audit,
+    cli_audit.sbom,
 ):  # fmt: skip
     root.add_command(_group)
 

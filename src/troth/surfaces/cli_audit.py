@@ -25,3 +25,12 @@ def audit_export(call: "Call", since: int, to: str) -> Answer:
     from troth.surfaces.commands import audit as trail
 
     return trail.export(call, since, to)
+
+
+@click.command()
+@everywhere
+def sbom(call: "Call") -> Answer:
+    """Print what runs here as a CycloneDX 1.6 bill of materials; needs no workspace."""
+    from troth.surfaces.commands import sbom as materials
+
+    return materials.sbom(call)
