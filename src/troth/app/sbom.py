@@ -52,7 +52,6 @@ def bill(at: Instant) -> dict[str, Any]:
         "dependencies": [
             {"ref": _ref(name, dist), "dependsOn": _needs(dist, found)}
             for name, dist in ({ROOT: root} | found if root else found).items()
-            if dist is not None
         ],
     }
 
