@@ -83,7 +83,7 @@ class Reading:
     def line(self, place: str, within: int = 0) -> int:
         """Return the file's line of a place, `within` signs into its text."""
         key, _, name = place.partition(".")
-        pattern = rf"^{key}\s*=" if not name else rf"^\[{re.escape(place)}\]"
+        pattern = rf"^{re.escape(key)}\s*=" if not name else rf"^\[{re.escape(place)}\]"
         found = re.search(pattern, self.source, re.MULTILINE)
         if found is None:
             return 0

@@ -46,7 +46,7 @@ from troth.terms import Actor, PersonId, PersonRecord, Role
 
 __all__ = [  # noqa: RUF022 - what pages ask for first, then the sessions it hands on
     "ENTER", "GIVEN_BY", "NAV", "PUBLIC", "READ", "SPOKEN", "EntryNeeded", "Visit", "add_routes",
-    "finished", "portal_page", "submitted", "tongue", "visiting",
+    "finished", "portal_page", "submitted", "tongue", "visiting", "whoever",
     "COOKIE", "IDLE", "LIFE", "Done", "Session", "Sessions", "act_for", "begin", "leave",
     "over_tls", "session_of", "stay",
 ]  # fmt: skip
@@ -208,7 +208,7 @@ _KEPT = {"cache-control": "public, max-age=3600"}
 
 def _local(path: str) -> str:
     """Return a page of this side, whatever a form says."""
-    plain = path.startswith(("/my", "/notices", "/verify")) and path.isprintable()
+    plain = path.startswith(("/my", "/notices", "/verify", "/stop/")) and path.isprintable()
     return path if plain and "//" not in path and "\\" not in path else "/my"
 
 
@@ -240,6 +240,14 @@ def visiting(hub: Hub, request: Request) -> Visit:
         session, session.person, session.viewer, session.relation, record, spoken,
         _may_grant(session.relation, record),
     )  # fmt: skip
+
+
+def whoever(hub: Hub, request: Request) -> Visit | None:
+    """Return who is in, on a page that is for anybody."""
+    try:
+        return visiting(hub, request)
+    except EntryNeeded:
+        return None
 
 
 def _still(view: View, session: Session) -> bool:

@@ -24,6 +24,7 @@ from troth.surfaces.portal.frame import (
     submitted,
     tongue,
     visiting,
+    whoever,
 )
 from troth.surfaces.portal.receipts import whole
 from troth.surfaces.web.parts import Hub, body_of
@@ -42,21 +43,23 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 
     @app.api_route("/notices", methods=READ, include_in_schema=False)
     def listed(request: Request) -> Response:
-        language = tongue(hub, request).language
+        visit = whoever(hub, request)
+        language = (visit.tongue if visit else tongue(hub, request)).language
         with hub.ws.store.look() as view:
             shelf = notices.shelf(view, language)
-        return portal_page(hub, request, None, "notices.html", "notices", shelf=shelf)
+        return portal_page(hub, request, visit, "notices.html", "notices", shelf=shelf)
 
     @app.api_route("/notices/{name}/{version}", methods=READ, include_in_schema=False)
     def one(request: Request, name: str, version: str, lang: str = "") -> Response:
-        number = whole(version)
+        number, visit = whole(version), whoever(hub, request)
+        language = (visit.tongue if visit else tongue(hub, request)).language
         with hub.ws.store.look() as view:
-            found = notices.version(view, name, number, lang or tongue(hub, request).language)
+            found = notices.version(view, name, number, lang or language)
             versions = notices.shelf(view, found.language)[name]
         before = next((v for v in versions if v.version < number), None)
         changed = notices.changed(before, found) if before else None
         return portal_page(
-            hub, request, None, "notice.html", "notices",
+            hub, request, visit, "notice.html", "notices",
             notice=found, body=_markup(found), versions=versions, before=before, changed=changed,
         )  # fmt: skip
 

@@ -19,13 +19,11 @@ from troth.surfaces.portal.catalogue import N_
 from troth.surfaces.portal.frame import (
     READ,
     Done,
-    EntryNeeded,
-    Visit,
     finished,
     portal_page,
     submitted,
     tongue,
-    visiting,
+    whoever,
 )
 from troth.surfaces.web.acting import own_page
 from troth.surfaces.web.parts import Hub, body_of, form_of
@@ -54,7 +52,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     @app.api_route("/forms", methods=READ, include_in_schema=False)
     def listing(request: Request) -> Response:
         held = [house.company_form(hub.ws, name) for name in house.FORMS]
-        return portal_page(hub, request, _who(hub, request), "my_forms.html", forms=held)
+        return portal_page(hub, request, whoever(hub, request), "my_forms.html", forms=held)
 
     @app.api_route("/forms/{name}", methods=READ, include_in_schema=False)
     def blank(name: str, request: Request) -> Response:
@@ -76,14 +74,6 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         return _send(hub, request, raw, asked, forms.taken(asked, given))
 
 
-def _who(hub: Hub, request: Request) -> Visit | None:
-    """Return who is in, or None: these pages are for anybody."""
-    try:
-        return visiting(hub, request)
-    except EntryNeeded:
-        return None
-
-
 def _given(request: Request, raw: bytes) -> dict[str, str]:
     form = form_of(request.headers.get("content-type", ""), raw)
     return {name: value.decode("utf-8", "replace") for name, value in form.items()}
@@ -94,7 +84,7 @@ def _send(
 ) -> Response:
     """Open the request where it is known who asks; else keep nothing and say how."""
     lacking = forms.missing(asked, answers)
-    if _who(hub, request) is None or asked.right == "consent":
+    if whoever(hub, request) is None or asked.right == "consent":
         return _page(hub, request, asked, answers, unknown=True)
     if lacking:
         return _page(hub, request, asked, answers, lacking=[each.name for each in lacking])
@@ -123,7 +113,7 @@ def _page(
     return portal_page(
         hub,
         request,
-        _who(hub, request),
+        whoever(hub, request),
         "my_form.html",
         code=code,
         form=asked,
@@ -166,7 +156,7 @@ def _manual(hub: Hub, request: Request, number: int) -> Response:
     return portal_page(
         hub,
         request,
-        _who(hub, request),
+        whoever(hub, request),
         "my_manual.html",
         paper=house.manual_paper(held) if held else None,
         held=held,
