@@ -46,7 +46,13 @@ def tell(event: events.Event, house: House) -> Told:
     if make is None:
         return Told("house", Said(event.type.replace(".", " ").capitalize()))
     if isinstance(event.payload, events.DataRead) and event.actor.startswith("person/"):
-        return replace(make(event.payload, house), sentence=Said("You looked at your own data"))
+        own = event.payload.reason in (None, "own data")
+        said = (
+            Said("You looked at your own data")
+            if own
+            else Said("Somebody who acts for you looked at your data")
+        )
+        return replace(make(event.payload, house), sentence=said)
     return make(event.payload, house)
 
 
