@@ -7,7 +7,7 @@ PORT ?= 8400
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint soak bench verify-tool clean help browser
+.PHONY: demo test lint soak bench verify-tool clean help browser provider
 
 help:
 	@grep -E '^# make' Makefile; echo "make demo ARGS='--no-serve --json'  figures only; PORT=8401 another port"
@@ -33,6 +33,18 @@ browser:
 	  if [ "$$(id -u)" = 0 ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; \
 	  else echo "the page tests need Chromium; install it: sudo apt-get install chromium"; exit 3; fi; }
 
+# The identity provider of the sign-in tests; installed beside the tests' own packages.
+provider: $(VENV)/node/installed
+
+$(VENV)/node/installed: tests/provider/package.json | $(VENV)/base
+	@command -v npm >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y nodejs npm >/dev/null; \
+	  else echo "the sign-in tests need Node and npm; install them: sudo apt-get install nodejs npm"; exit 3; fi; }
+	@node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' || { echo "the sign-in tests need Node 20 or newer"; exit 3; }
+	@mkdir -p $(VENV)/node && cp tests/provider/package.json $(VENV)/node/
+	@cd $(VENV)/node && npm install --no-audit --no-fund --silent || { echo "installing failed; check the network and try again"; exit 3; }
+	@touch $@
+
 lint: $(VENV)/test
 	$(BIN)/ruff check src tests bench tools
 	$(BIN)/ruff format --check src tests bench tools
@@ -42,7 +54,7 @@ lint: $(VENV)/test
 # Two halves side by side, one a core: what people see and pure craft, and all that covers the kernel.
 FACE := tests/surfaces tests/attacks tests/demo tests/engines tests/crash tests/tools
 
-test: $(VENV)/test browser lint
+test: $(VENV)/test browser provider lint
 	@$(BIN)/python -m pytest -m "not soak" -o cache_dir=$(VENV)/cache-face $(FACE) > $(VENV)/face.log 2>&1 & face=$$!; \
 	$(BIN)/python -m coverage run -m pytest -m "not soak" $(FACE:%=--ignore=%) src tests; core=$$?; \
 	wait $$face; pages=$$?; cat $(VENV)/face.log; exit $$(( core | pages ))

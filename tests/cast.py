@@ -171,10 +171,15 @@ def permit(who: PersonId, masks: Mapping[str, str], at: Instant = NOW) -> gate.P
         None,
         frozenset(masks),
         at,
-        reason="case 1",
+        reason="case:1",
     )
     facts = Facts(
-        who, at, Claim(dict(masks)), house(), Gathered(who, NO_HEAD, NO_RECORD, None, ())
+        who,
+        at,
+        Claim(dict(masks)),
+        house(),
+        Gathered(who, NO_HEAD, NO_RECORD, None, ()),
+        contained=True,
     )
     answer = gate.decide(request, facts)
     assert isinstance(answer, gate.Permit), answer

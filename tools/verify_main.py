@@ -95,13 +95,19 @@ def sentence(receipt: proof.Receipt) -> str:
     """Say in words what a receipt proves, and show the event it reveals."""
     point = receipt.checkpoint
     place = f"entry {receipt.index} of {point.size} in the ledger {point.origin}"
+    if receipt.statement is not None:
+        return f"Verified: {place} is this public statement:\n{pretty(receipt.statement)}\n"
     if receipt.event is None:
         return f"Verified: {place} stands unchanged; its content was not revealed or was erased.\n"
+    return f"Verified: {place} records exactly this event:\n{pretty(receipt.event)}\n"
+
+
+def pretty(raw: bytes) -> str:
+    """Show proved bytes: as JSON where they are, else in hexadecimal."""
     try:
-        shown = json.dumps(json.loads(receipt.event), indent=2, sort_keys=True)
+        return json.dumps(json.loads(raw), indent=2, sort_keys=True)
     except ValueError:
-        shown = receipt.event.hex()
-    return f"Verified: {place} records exactly this event:\n{shown}\n"
+        return raw.hex()
 
 
 def main(words: Sequence[str]) -> int:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from troth.terms import (
     Account,
@@ -12,9 +13,14 @@ from troth.terms import (
     Channel,
     Claim,
     ContactPoint,
+    Farewell,
+    Finality,
     Gathered,
+    Identity,
+    IdentityAsked,
     Instant,
     Job,
+    KeyEpoch,
     KeyRow,
     LogState,
     Outcome,
@@ -64,6 +70,7 @@ class KeyStore(Protocol):
         Raises:
             Conflict: The row exists, or a shredded row of this person or scope fences it.
                 Nothing was stored.
+            kernel.vault.Rewrapped: The shard got a new key meanwhile: wrap again.
         """
         ...
 
@@ -95,6 +102,105 @@ class KeyStore(Protocol):
         Raises:
             Unavailable: The secret is missing; the message says which file to restore.
         """
+        ...
+
+
+class KeyProvider(Protocol):
+    """Where the key-encryption key of each epoch lives: the one place that can destroy it.
+
+    The key store keeps what is wrapped under these keys and never a key of an epoch itself, so
+    that a copy of the store opens nothing once its epoch is destroyed. A file, the keyring of
+    the operating system; a KMS or a transit engine fits the same port.
+    """
+
+    @property
+    def name(self) -> str:
+        """What it is called in settings and pages."""
+        ...
+
+    def new_epoch(self, epoch: int) -> None:
+        """Make the key of an epoch, durable on return; one that exists stays as it is.
+
+        Raises:
+            Unavailable: It does not answer, or cannot write.
+        """
+        ...
+
+    def wrap(self, epoch: int, raw: bytes, aad: bytes) -> bytes:
+        """Seal a key under the key of an epoch; raises as `unwrap` does."""
+        ...
+
+    def unwrap(self, epoch: int, sealed: bytes, aad: bytes) -> bytes:
+        """Open what `wrap` sealed.
+
+        Raises:
+            Unavailable: It does not answer, or holds no key of this epoch (any more).
+            EvidenceBroken: The key, the place or the bytes are not those.
+        """
+        ...
+
+    def epochs(self) -> list[int]:
+        """Return the epochs it still holds a key of, in order."""
+        ...
+
+    def promise(self, at: Instant) -> Finality:
+        """Say what it would state of a key destroyed at this moment; destroys nothing."""
+        ...
+
+    def destroy_epoch(self, epoch: int, at: Instant) -> Finality:
+        """Make the key of an epoch gone, not merely forgotten; repeatable.
+
+        Raises:
+            Unavailable: It does not answer; the key may stand: repeat.
+        """
+        ...
+
+
+@runtime_checkable
+class EscrowableProvider(KeyProvider, Protocol):
+    """A provider whose key can leave it, for shares in several hands."""
+
+    def export(self, epoch: int) -> bytes:
+        """Return the key of an epoch; raises as `unwrap` does."""
+        ...
+
+    def put_back(self, epoch: int, raw: bytes) -> None:
+        """Take back the key of an epoch that was lost; one that exists stays as it is.
+
+        Raises:
+            Unavailable: It cannot write.
+        """
+        ...
+
+
+class EpochStore(Protocol):
+    """The epochs of a key store: see `adapters.sqlite.epochs`."""
+
+    def all(self) -> list[KeyEpoch]:
+        """Return every epoch there ever was, oldest first."""
+        ...
+
+    def touched(self) -> int:
+        """Count the shards a key of which was shredded since their key was last renewed."""
+        ...
+
+    def begin(self, at: Instant) -> int:
+        """Begin an epoch, or go on with the one that was begun; return its number."""
+        ...
+
+    def turn(self, epoch: int) -> tuple[int, int]:
+        """Bring every shard under an epoch; return shards with a new key, and keys re-wrapped.
+
+        Repeatable after a crash anywhere, in short writes; others keep reading.
+        """
+        ...
+
+    def finish(self, epoch: int, at: Instant, due: Instant) -> None:
+        """Put an epoch into force; the one before is kept until `due`. Repeatable."""
+        ...
+
+    def destroy(self, epoch: int, at: Instant) -> Finality:
+        """Destroy the key of an epoch that is over; repeatable, states the same again."""
         ...
 
 
@@ -138,6 +244,64 @@ class SignedSize(Protocol):
 
         Raises:
             Conflict: Somebody else signed meanwhile.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A signed head as it was shown outside: what a later, shorter record is found out by.
+
+    Attributes:
+        at: When it was signed, or seen to be cosigned.
+        cosignatures: Signature lines of witnesses, whole; none when it was signed.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+    at: Instant
+    cosignatures: tuple[str, ...] = ()
+
+
+class Anchors(Protocol):
+    """Every head ever signed, kept apart from the record, never rewritten."""
+
+    def append(self, anchor: Anchor) -> None:
+        """Keep one, durably on return.
+
+        Raises:
+            Unavailable: It cannot be written; the head must not be shown then.
+        """
+        ...
+
+    def newest(self, origin: str) -> Anchor | None:
+        """Return the largest kept of a log, None where there is none.
+
+        Raises:
+            EvidenceBroken: The file was damaged.
+        """
+        ...
+
+
+class WitnessPort(Protocol):
+    """A witness somewhere on the net, asked as c2sp.org/tlog-witness says."""
+
+    def add(self, url: str, body: bytes) -> tuple[int, bytes]:
+        """Hand in a checkpoint; return status and the beginning of the answer.
+
+        Raises:
+            Unavailable: Nobody answers there now.
+            InvalidInput: Not https, nor this machine.
+        """
+        ...
+
+    def newest(self, url: str, origin: str) -> str | None:
+        """Return the newest checkpoint the witness shows of a log, None if it shows none.
+
+        Raises:
+            Unavailable: Nobody answers there now.
+            InvalidInput: Not https, nor this machine.
         """
         ...
 
@@ -285,6 +449,18 @@ class Transaction(View, Protocol):
 
     def put_sealed(self, person: PersonId, rows: Sequence[Sealed]) -> None:
         """Add or replace sealed rows by (field, row)."""
+        ...
+
+    def put_body(self, person: PersonId, n: int, rec: bytes) -> None:
+        """Replace the sealed body of an event by the same one under a newer key."""
+        ...
+
+    def all_sealed(self, person: PersonId) -> list[Sealed]:
+        """Return every sealed row of a person, whatever its field."""
+        ...
+
+    def carried(self, person: PersonId) -> int:
+        """Count the person's jobs that carry something; walks the jobs."""
         ...
 
     def drop_sealed(self, person: PersonId, fields: Sequence[str]) -> int:
@@ -600,6 +776,93 @@ class SigninStore(Protocol):
 
     def api_keys(self) -> list[ApiKey]:
         """Return all API keys, ended ones too, oldest first."""
+        ...
+
+    def bound(self, key: bytes) -> bytes:
+        """Return the digest of the outside subject an account belongs to, or b""."""
+        ...
+
+    def accounts_of(self, subject: bytes) -> list[bytes]:
+        """Return the keys of the accounts that belong to an outside subject."""
+        ...
+
+    def bind(self, key: bytes, subject: bytes) -> bool:
+        """Bind an account to an outside subject; False if it belongs to another already."""
+        ...
+
+    def unbind(self, key: bytes) -> None:
+        """Let an account belong to nobody outside; so does `forget`."""
+        ...
+
+    def put_feed_key(self, digest: bytes, now: Instant, until: Instant) -> None:
+        """Keep the digest of the one key the directory's feed is believed by."""
+        ...
+
+    def feed_key(self, now: Instant) -> bytes:
+        """Return the digest of the feed's key while it lasts, else b""."""
+        ...
+
+    def put_due(self, key: bytes, day: str) -> None:
+        """Keep the day an account ends, `YYYY-MM-DD`; "" drops it."""
+        ...
+
+    def due(self) -> list[tuple[bytes, str]]:
+        """Return the accounts whose end is set, earliest day first."""
+        ...
+
+    def put_provided(self, who: bytes, made: Instant, mark: int) -> None:
+        """Keep whom the directory told of: digest of the id, since when, and its own mark."""
+        ...
+
+    def drop_provided(self, who: bytes) -> None:
+        """Drop somebody the directory told of; there being none is fine."""
+        ...
+
+    def provided(self) -> dict[bytes, tuple[Instant, int]]:
+        """Return whom the directory told of: digest of the id → since when, and its mark."""
+        ...
+
+
+class IdentityProvider(Protocol):
+    """Whoever else proves who somebody is: OpenID Connect. Keeps nothing about anybody."""
+
+    def ask(self, asked: IdentityAsked) -> str:
+        """Return the address a browser is sent to.
+
+        Raises:
+            Unavailable: The provider does not answer, or is not who it is said to be.
+        """
+        ...
+
+    def redeem(self, code: str, asked: IdentityAsked) -> Identity:
+        """Turn the code a browser brought back into whom the provider vouches for.
+
+        Raises:
+            InvalidInput: It does not hold; the message names which check failed, never a value.
+            Unavailable: The provider does not answer.
+        """
+        ...
+
+    def heard_back(self, issuer: str) -> None:
+        """Check who says to have answered, before anything of the answer is believed.
+
+        Raises:
+            InvalidInput: Another provider does (RFC 9207).
+            Unavailable: The provider does not answer.
+        """
+        ...
+
+    def farewell(self, token: str) -> Farewell:
+        """Read the provider's word that somebody signed out there.
+
+        Raises:
+            InvalidInput: It does not hold.
+            Unavailable: The provider's keys cannot be fetched.
+        """
+        ...
+
+    def leave(self, back: str) -> str:
+        """Return where a browser signs out at the provider too; "" where it offers none."""
         ...
 
 

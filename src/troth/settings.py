@@ -1,5 +1,6 @@
 """One frozen value of settings, read once from `troth.toml`; secrets only by reference."""
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from troth.errors import InvalidInput, NotFound
+from troth.errors import InvalidInput, NotFound, Unavailable
 
 _ORIGIN = re.compile(r"https://[a-z0-9.-]{1,250}(:[0-9]{1,5})?")
 
@@ -28,6 +29,11 @@ class Settings:
         connections: The `[connections.NAME]` tables as written; see `app.connections`.
         storage: The `[storage]` table as written: where the record lies, and for how long its
             backups are kept; see `app.documents`.
+        sources: The `[sources.NAME]` tables as written: databases and folders that are not ours
+            to write; see `app.scans`.
+        witnesses: The `[witnesses.NAME]` tables as written; see `capabilities.custody.trust`.
+        ledger: The `[ledger]` table as written: the quorum.
+        key_care: The `[keys]` table: who holds the keys, and for how long; see `app.keys`.
     """
 
     folder: Path
@@ -50,6 +56,11 @@ class Settings:
     channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     connections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     storage: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    witnesses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ledger: Mapping[str, Any] = field(default_factory=dict)
+    signin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    key_care: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def record(self) -> Path:
@@ -121,6 +132,11 @@ def _settings(folder: Path, values: Mapping[str, Any]) -> Settings:
         channels=_tables(values, "channels"),
         connections=_tables(values, "connections"),
         storage=_storage(values),
+        sources=_sources(values),
+        witnesses=_tables(values, "witnesses"),
+        ledger=_table(values, "ledger", needed=False),
+        signin=_tables(values, "signin"),
+        key_care=_table(values, "keys", needed=False),
     )
 
 
@@ -200,6 +216,49 @@ def _storage(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return held
 
 
+_SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+_SOURCE_TEXTS = ("kind", "path", "env", "mapping", "title", "country", "processor", "owner")
+_SOURCE_KEYS = frozenset({*_SOURCE_TEXTS, "every_days", "rows", "regions"})
+
+
+def _sources(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Read `[sources.NAME]`: how a source is reached never stands here, only where that stands."""
+    found = _tables(values, "sources")
+    for name, said in found.items():
+        place = f"sources.{name}" if _SOURCE.fullmatch(name) else "sources"
+        if place == "sources":
+            raise _wrong(place, "holds a name that is not a-z, 0-9, - and _")
+        if said.keys() - _SOURCE_KEYS:
+            raise _wrong(place, "holds a key that is not known; no secret stands in this file")
+        for key in _SOURCE_TEXTS:
+            _text(said, place, key, "")
+        for key in ("every_days", "rows"):
+            if type(said.get(key, 1)) is not int or not 0 < said.get(key, 1) <= _SOURCE_MAX:
+                raise _wrong(place, f"{key} is no whole number from 1 to {_SOURCE_MAX}")
+    return found
+
+
+_SOURCE_MAX = 10_000
+
+
+def source_secret(settings: Settings, name: str) -> str:
+    """Return how a source is reached: from the environment if it names a variable, else a file.
+
+    Raises:
+        Unavailable: It is nowhere; says where it belongs, never what stands there.
+    """
+    variable = str(settings.sources.get(name, {}).get("env", ""))
+    if variable:
+        found = environment(variable) or ""
+    else:
+        path = settings.keys / "sources" / name
+        found = path.read_text("utf-8") if path.is_file() else ""
+    if not found.strip():
+        where = f"the variable {variable}" if variable else f"keys/sources/{name}"
+        raise Unavailable(f"how to reach the source {name} is not known", f"put it into {where}")
+    return found.strip()
+
+
 def _console(values: Mapping[str, Any]) -> str:
     url = _text(_table(values, "console", needed=False), "console", "url", "")
     if url and not _ORIGIN.fullmatch(url):
@@ -216,3 +275,8 @@ def _security(mail: Mapping[str, Any]) -> Literal["none", "starttls", "tls"]:
         case "tls":
             return "tls"
     raise _wrong("mail", "security is one of none, starttls and tls")
+
+
+def environment(name: str) -> str | None:
+    """Return a variable of the environment; settings name it, nothing else reads one."""
+    return os.environ.get(name)  # noqa: TID251 - the one place

@@ -226,7 +226,7 @@ class Refusal:
         return self.reasons[0]
 
 
-Mask = Literal["full", "hash", "year", "last4", "initial", "null"]
+Mask = Literal["full", "hash", "year", "last4", "first4", "initial", "shape", "null"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -620,6 +620,43 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Finality:
+    """What a key provider states of a key it destroyed.
+
+    Attributes:
+        method: How, in its own plain words; never more than it can promise.
+        final_after: From when on nothing opens the key any more, as it states.
+        evidence: What it can show for it, "" where nothing.
+    """
+
+    method: str
+    final_after: Instant
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEpoch:
+    """One epoch of the key-encryption key.
+
+    Attributes:
+        state: rolling (its keys are being wrapped), current, kept (until `due`) or destroyed.
+        since: When it began; 0 with the store itself.
+        ended: When the next one was in force; 0 while it is the newest.
+        due: From when on it is to be destroyed; 0 while it is the newest.
+        destroyed: When it was destroyed; 0 while it was not.
+    """
+
+    epoch: int
+    state: str
+    since: Instant
+    ended: Instant
+    due: Instant
+    destroyed: Instant
+    method: str = ""
+    final_after: Instant = Instant(0)
+
+
+@dataclass(frozen=True, slots=True)
 class LogState:
     """Size and root of the ledger as committed."""
 
@@ -731,3 +768,60 @@ class Site:
 
     rp: str
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityAsked:
+    """What a browser was sent to an identity provider with; good once and for some minutes.
+
+    Attributes:
+        state: Comes back with the browser; tells whose request is answered.
+        nonce: Comes back inside the signed answer.
+        verifier: Proves to the provider that who redeems is who asked (RFC 7636).
+        back: The exact address the browser comes back to.
+        since: When it was asked, by the machine's clock.
+        again: "again" where they must prove themselves anew; "" where an earlier sign-in will do.
+    """
+
+    state: str
+    nonce: str
+    verifier: str
+    back: str
+    since: Instant
+    again: Literal["", "again"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom an identity provider vouches for, after every check held.
+
+    Attributes:
+        subject: The provider's own lasting name for them; never taken over by somebody else.
+        name: The value of the claim the house goes by.
+        proved: When they last proved themselves to the provider; 0 where it did not say.
+        session: The provider's name for their session there, or "".
+    """
+
+    issuer: str
+    subject: str
+    name: str
+    proved: int = 0
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Who is signed out everywhere, in an identity provider's signed word.
+
+    Attributes:
+        token: The word's own id; each counts once.
+        until: When the word is too old to be believed anyway.
+        subject: Whom; "" where only a session is named.
+        session: Which session of theirs; "" for all.
+    """
+
+    issuer: str
+    token: str
+    until: Instant
+    subject: str = ""
+    session: str = ""

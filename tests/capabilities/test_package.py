@@ -16,6 +16,8 @@ from troth import crypto
 from troth.app import package
 from troth.app.owndata import Eyes
 from troth.capabilities import merging, people, rights
+from troth.capabilities.access import cases
+from troth.capabilities.access.cases import Opening
 from troth.capabilities.access.reading import Reading
 from troth.capabilities.rights import package_files, package_story
 from troth.errors import NotFound
@@ -279,7 +281,8 @@ def test_an_address_of_ones_own_stays_in_a_text(house):
 
 def test_the_desk_takes_as_much_as_its_role_may_and_the_rest_is_named_as_closed(house):
     person = house.person(ADULT)
-    reading = Reading(person, marula.OFFICER, (), "case 7", Action.EXPORT)
+    ref = cases.open_case(house.desk, person, Opening("7", "mail"), marula.OFFICER).ref
+    reading = Reading(person, marula.OFFICER, (), ref, Action.EXPORT)
     made = package.build_for(house.ws, reading)
     data = data_of(made)
     assert {row["category"] for row in data["closed"]} >= {"purchases", "interests.declared"}
@@ -287,12 +290,15 @@ def test_the_desk_takes_as_much_as_its_role_may_and_the_rest_is_named_as_closed(
                                                         "name.family", "external.id"}  # fmt: skip
     assert data["activity"] == []
     last = house.chain(person)[-1]
-    assert (last.type, last.payload.reason) == ("data.read", "case 7")
+    assert (last.type, last.payload.reason) == ("data.read", "case:7")
     assert "package" in last.payload.fields
 
 
 def test_a_marketer_takes_no_package_and_the_attempt_is_recorded(house):
     person = house.person(ADULT)
-    reading = Reading(person, marula.MARKETER, (), "case 7", Action.EXPORT)
+    ref = cases.open_case(house.desk, person, Opening("8", "mail"), marula.OFFICER).ref
+    before = house.chain(person)
+    reading = Reading(person, marula.MARKETER, (), ref, Action.EXPORT)
     assert isinstance(package.build_for(house.ws, reading), Refusal)
-    assert house.chain(person)[-1].type == "use.refused"
+    assert house.chain(person) == before, "whoever may not ask looks at nobody"
+    assert house.house_chain()[-1].type == "claim.refused"

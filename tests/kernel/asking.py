@@ -9,6 +9,7 @@ import troth
 from troth.kernel.consent import apply_consent, apply_level
 from troth.kernel.facts import Facts, House
 from troth.kernel.gate import decide
+from troth.kernel.looking import LOOKS
 from troth.kernel.predicates import PREDICATES
 from troth.kernel.regimes import load
 from troth.terms import (
@@ -146,9 +147,13 @@ def sale(**changes):
 
 
 def ask(
-    record=AGREED, *, blocks=(), asked=False, claim=CLAIM, within=HOUSE, contact="", **changes
-):
-    """One question and its facts; the contact point is on the channel asked about."""
+    record=AGREED, *, blocks=(), asked=False, claim=CLAIM, within=HOUSE, contact="",
+    contained=True, seen=(), **changes,
+):  # fmt: skip
+    """One question and its facts; the contact point is on the channel asked about.
+
+    A look by staff names an open case that contains the person, unless it is said otherwise.
+    """
     defaults = {
         "actor": MARKETER,
         "person": PERSON,
@@ -158,6 +163,7 @@ def ask(
         "categories": frozenset(),
         "at": NOON,
         "brand": "marula",
+        "reason": "case:T-1" if changes.get("action") in LOOKS else "",
     }
     request = UseRequest(**{**defaults, **changes})
     point = request.channel and ContactPoint(
@@ -166,7 +172,8 @@ def ask(
     gathered = None
     if record is not None:
         gathered = Gathered(request.person, Head(1, b"c"), record, point, tuple(blocks))
-    return request, Facts(request.person, request.at, claim, within, gathered, asked)
+    return request, Facts(request.person, request.at, claim, within, gathered, asked,
+                          contained=contained and request.action in LOOKS, seen=frozenset(seen))  # fmt: skip
 
 
 def answer(*given, **changes):

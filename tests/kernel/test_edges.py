@@ -349,7 +349,7 @@ def test_a_rendered_message_opens_for_sending_it_under_its_own_purpose_only():
         box.seal_outgoing(asking.PERSON, purpose, 1, b"Hello", asking.NOON)
         for purpose in ("offers", "orders")
     )
-    support = {"actor": Actor(Role.SUPPORT, "s1"), "reason": "case 1", "purpose": "orders"}
+    support = {"actor": Actor(Role.SUPPORT, "s1"), "reason": "case:1", "purpose": "orders"}
     sends, reads = asking.answer(), asking.answer(action=Action.READ, channel=None, **support)
     assert isinstance(sends, gate.Permit), sends
     assert isinstance(reads, gate.Permit), reads

@@ -48,7 +48,8 @@ def test_masks_of_the_permit_are_applied(box):
     assert shown["contact.phone"].endswith("1234")
     assert "27" not in shown["contact.phone"]
     assert len(shown["contact.phone"]) == len(VALUES["contact.phone"])
-    assert shown["name.given"] == crypto.sha256(b"Ayanda").hex()[:16]
+    assert len(shown["name.given"]) == 16
+    assert shown["name.given"] != crypto.sha256(b"Ayanda").hex()[:16]
 
 
 def test_last4_of_a_short_value_shows_nothing_of_it(box):

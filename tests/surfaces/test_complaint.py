@@ -37,7 +37,7 @@ def test_the_officer_types_an_address_and_reads_the_whole_time_line():
         "You agreed: Offers for your household",
         "A message was decided on, written and signed: Offers for your household",
         "A message was handed to the mail system",
-        "Your data was looked at",
+        "A copy of your data was taken out",
     ):
         assert sentence in page, sentence
     assert "shop-03@post.example" not in page
@@ -77,7 +77,7 @@ def test_the_reading_is_in_the_persons_own_chain_before_anything_is_shown():
     assert page.status_code == 200
     last = shop().chain("shop-05")[-1].event
     assert last.type == "data.read"
-    assert last.payload.reason == "complaint C-20"
+    assert last.payload.reason == "case:C-20"
     assert last.actor.startswith("privacy_officer/")
 
 

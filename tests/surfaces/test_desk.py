@@ -83,7 +83,7 @@ def test_opening_a_request_is_a_recorded_reading_the_person_sees(support):
     support.get(f"{PAGE}/{held.id}")
     new = [r.event for r in shop().chain("shop-32")][before:]
     assert [e.type for e in new] == ["data.read"]
-    assert new[0].payload.reason == f"request {held.id}"
+    assert new[0].payload.reason == f"request:{held.id}"
 
 
 def test_support_reads_and_takes_no_step(support):
@@ -102,7 +102,7 @@ def test_a_request_goes_to_its_end_only_through_the_check(officer):
     assert act(officer, held, "fulfil", text="Sent by post today").status_code == 400
     assert of("shop-34", held).state == "executing"
     made = shop()
-    with_letter = Reading(made.person("shop-34"), OFFICER, (), "letter", Action.EXPORT)
+    with_letter = Reading(made.person("shop-34"), OFFICER, (), f"request:{held.id}", Action.EXPORT)
     package.build_for(made.ws, with_letter)
     assert act(officer, held, "fulfil", text="Sent by post today").status_code == 303
     assert of("shop-34", held).state == "fulfilled"
@@ -198,7 +198,7 @@ def test_the_folder_holds_every_step_with_a_receipt_that_verifies(officer):
     assert [s["act"] for s in told["steps"]] == ["opened", "verified", "asked"]
     assert len(receipts) == 3
     exported = [r.event.payload for r in shop().chain("shop-40") if r.event.type == "data.read"]
-    assert exported[-1].reason == f"request {held.id}"
+    assert exported[-1].reason == f"request:{held.id}"
 
 
 def test_unknown_requests_and_steps_are_said_to_be_unknown(officer):

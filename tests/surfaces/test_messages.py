@@ -308,7 +308,7 @@ def test_each_look_stands_in_that_persons_own_record_before_it_is_shown(
     assert len(seen) == 3
     for said in seen:
         assert isinstance(said, events.DataRead)
-        assert said.reason == "preview of template:winback, masked"
+        assert said.reason == "campaign:winback"
         assert "identity.name" not in said.fields
 
 

@@ -26,14 +26,21 @@ def chain(folder, person):
         return [each.event for each in opened.desk.scribe.chain(view, who)]
 
 
+def case(folder, person):
+    line = ("case", "open", person, "--source", "ticket", "--ticket", "T-9")
+    shop.done(shop.at(folder, *line))
+    return ("--reason", "T-9")
+
+
 def test_the_desk_writes_a_package_and_it_is_in_the_record_first(ws, tmp_path):
     out = tmp_path / "out" / "c.zip"
-    line = ("person", "package", "c-agreed", "--out", str(out), "--reason", "case 9")
+    case(ws, "c-agreed")
+    line = ("person", "package", "c-agreed", "--out", str(out), "--reason", "T-9")
     ran = shop.at(ws, *line, "--as", OFFICER, "--json")
     assert ran.status == 0, ran
     assert not any(mark in ran.out + ran.err for mark in shop.MARKS)
     last = chain(ws, "c-agreed")[-1]
-    assert (last.type, last.payload.reason) == ("data.read", "case 9")
+    assert (last.type, last.payload.reason) == ("data.read", "case:T-9")
     with zipfile.ZipFile(out) as archive:
         data = json.loads(archive.read("data.json"))
         assert archive.testzip() is None
@@ -52,7 +59,8 @@ def test_who_may_not_take_data_out_writes_no_file(ws, tmp_path):
 
 def test_a_package_is_taken_in_once(ws, tmp_path):
     out = tmp_path / "c.zip"
-    shop.done(shop.at(ws, "person", "package", "c-level", "--out", str(out), "--as", OFFICER))
+    line = ("person", "package", "c-level", "--out", str(out), "--as", OFFICER)
+    shop.done(shop.at(ws, *line, *case(ws, "c-level")))
     ran = shop.at(ws, "import", "package", str(out))
     assert (ran.status, "known here" in ran.err) == (2, True)
     with zipfile.ZipFile(out) as archive:

@@ -27,7 +27,7 @@ def test_a_look_shows_what_they_agreed_to_and_no_name():
     assert "Offers for your household" in page.text
     assert not re.search(r"Planted|Secretname|shop-11@", page.text)
     event = last("shop-11")
-    assert (event.type, event.payload.reason) == ("data.read", "case T-1")
+    assert (event.type, event.payload.reason) == ("data.read", "case:T-1")
     assert event.payload.fields == ("facts",)
     assert event.actor.startswith("support/")
 

@@ -33,6 +33,13 @@ def said(folder, *line, who=OFFICER):
     return ran.out
 
 
+def case(folder, person, number="7"):
+    """Open a case as the ticket system does; return what a look names."""
+    line = ("case", "open", person, "--source", "ticket", "--ticket", number)
+    shop.done(shop.at(folder, *line))
+    return ("--reason", number)
+
+
 def agreed(folder, person):
     return shop.at(folder, "explain", person, "--purpose", "offers").status == 0
 
@@ -53,20 +60,21 @@ def house_types(folder):
 
 
 def test_a_person_is_shown_by_facts_alone_and_the_look_is_in_their_record_first(ws):
+    seven = case(ws, "c-level")
     before = types(ws, "c-level")
-    found = told(ws, "person", "show", "c-level", "--reason", "case 7")
+    found = told(ws, "person", "show", "c-level", *seven)
     assert (found["stage"], found["residence"], found["level"]) == ("lapsed", "ZA", 2)
     assert (found["channels"], found["links"], found["merged"]) == (["email"], [], 0)
     assert {each["kind"] for each in found["dealings"]} == {"sale"}
     assert types(ws, "c-level") == [*before, "data.read"]
-    text = said(ws, "person", "show", "c-level", "--reason", "case 7", who=SUPPORT)
+    text = said(ws, "person", "show", "c-level", *seven, who=SUPPORT)
     assert "lapsed" in text
     assert "The look is in their record" in text
 
 
 @pytest.mark.parametrize("who", [MARKETER, IT])
 def test_who_may_not_look_at_a_person_learns_nothing_of_them(ws, who):
-    found = told(ws, "person", "show", "c-level", "--reason", "case 7", who=who, status=1)
+    found = told(ws, "person", "show", "c-level", *case(ws, "c-level"), who=who, status=1)
     assert found.keys() == {"agreed", "reasons"}
     assert "data.read" not in types(ws, "c-level")
 
@@ -127,7 +135,7 @@ def test_a_dealing_on_a_day_makes_somebody_a_customer_and_agrees_to_nothing(ws):
                  "--until", "2027-11-01", "--goods", "household", who=SUPPORT)  # fmt: skip
     assert found["at"] == "2026-11-01T22:00:00Z"
     assert (found["kind"], found["brand"], found["collected"]) == ("contract", "marula", False)
-    assert told(ws, "person", "show", "c-german")["stage"] == "customer"
+    assert told(ws, "person", "show", "c-german", *case(ws, "c-german"))["stage"] == "customer"
     assert types(ws, "c-german").count("relation.recorded") == 2
     assert not agreed(ws, "c-german")
 
@@ -186,12 +194,13 @@ def test_what_is_no_address_is_bad_input(ws):
 def test_a_link_stands_in_both_records_and_is_ended_in_both(ws):
     found = told(ws, "person", "link", "c-german", "c-level", "--relation", "contact_of")
     assert found == {"as": "contact_of", "linked": True}
-    assert told(ws, "person", "show", "c-german")["links"] == [
+    assert told(ws, "person", "show", "c-german", *case(ws, "c-german"))["links"] == [
         {"as": "contact_of", "acted_for": True}
     ]
-    assert "they are a company's contact" in said(ws, "person", "show", "c-level")
+    seven = case(ws, "c-level")
+    assert "they are a company's contact" in said(ws, "person", "show", "c-level", *seven)
     told(ws, "person", "unlink", "c-german", "c-level", "--source", "letter")
-    assert told(ws, "person", "show", "c-level")["links"] == []
+    assert told(ws, "person", "show", "c-level", *seven)["links"] == []
     told(ws, "person", "unlink", "c-german", "c-level", status=2)
 
 
@@ -201,7 +210,7 @@ def test_two_are_merged_the_stricter_answer_stands_and_an_unmerge_gives_both_bac
         "merged": 1
     }
     assert not agreed(ws, "c-agreed")
-    assert "number 1" in said(ws, "person", "show", "c-objected")
+    assert "number 1" in said(ws, "person", "show", "c-objected", *case(ws, "c-objected"))
     told(ws, "person", "unmerge", "c-agreed", "--which", "2", "--reason", "two", status=2)
     found = told(ws, "person", "unmerge", "c-agreed", "--which", "1", "--reason", "two")
     assert found == {"merged": 0}
@@ -221,7 +230,7 @@ def test_no_reason_no_act(ws, act, reason):
 def test_a_restriction_closes_everything_and_its_end_opens_what_was_agreed(ws):
     told(ws, "person", "restrict", "c-agreed", "--reason", "disputed", who=SUPPORT)
     assert not agreed(ws, "c-agreed")
-    found = told(ws, "person", "show", "c-agreed", status=1)
+    found = told(ws, "person", "show", "c-agreed", *case(ws, "c-agreed"), status=1)
     assert [each["code"] for each in found["reasons"]] == ["restricted"]
     with Call(ws, shop.AT).opened() as opened:
         acts = [line["act"] for line in opened.desk.journal.lines()]

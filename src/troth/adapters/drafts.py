@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from troth import crypto
+from troth.adapters.mapfiles import map_drafts
 from troth.engines import notices
 from troth.errors import InvalidInput, NotFound
 from troth.kernel.events import canonical
@@ -33,7 +34,7 @@ def read_drafts(folder: Path) -> dict[str, bytes]:
     for kind, place in FOLDERS.items():
         for path in sorted((folder / place).glob("*.toml")):
             out[f"{kind}:{path.stem}"] = path.read_bytes()
-    return out | _shipped(folder)
+    return out | map_drafts(folder) | _shipped(folder)
 
 
 FOLDERS = {
@@ -47,9 +48,13 @@ FOLDERS = {
 """Kind of draft → its folder in a workspace; one TOML file each."""
 
 
+SINGLE = {"asking": "asking.toml", "access": "access.cedar", "access.tests": "access.tests.toml"}
+"""Published name → the one file of a workspace it is read from, where that is there."""
+
+
 def _single(folder: Path) -> dict[str, bytes]:
-    asking = folder / "asking.toml"
-    return {"asking": asking.read_bytes()} if asking.is_file() else {}
+    found = {name: folder / place for name, place in SINGLE.items()}
+    return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
 
 
 def _shipped(folder: Path) -> dict[str, bytes]:

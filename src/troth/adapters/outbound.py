@@ -119,8 +119,17 @@ class Reached:
         Follows no redirect: a status from 300 up is the answer. Whether an unanswered request was
         acted on is unknown; send it again only under the same id.
         """
+        return self._ask("POST", body, headers)
+
+    def get(self) -> tuple[int, bytes] | None:
+        """Ask for what lies there; return status and the beginning of it, None without one."""
+        return self._ask("GET", None, {})
+
+    def _ask(
+        self, method: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, bytes] | None:
         try:
-            self._connection.request("POST", self._place.path, body, dict(headers))
+            self._connection.request(method, self._place.path, body, dict(headers))
             answer = self._connection.getresponse()
             return answer.status, answer.read(ANSWER_MAX)
         except (OSError, http.client.HTTPException):

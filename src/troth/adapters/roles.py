@@ -39,9 +39,11 @@ class RolePolicy:
             known: Whether an actor is one of the house right now; without it, whoever is listed.
 
         Raises:
-            InvalidInput: A role names an unknown kind, action or mask.
+            InvalidInput: A role names an unknown kind, action or mask, or is listed twice.
         """
         self._roles = {row["name"]: row for row in table}
+        if len(self._roles) != len(table):
+            raise InvalidInput("a role is listed twice", "write it once: none goes before another")
         for row in table:
             _check(row)
         self._staff = {role: frozenset(ids) for role, ids in staff.items()}

@@ -36,6 +36,16 @@ STEPS: tuple[str, ...] = (
       digest BLOB PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, actions TEXT NOT NULL,
       made INTEGER NOT NULL, until INTEGER NOT NULL, ended INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE bound (account BLOB PRIMARY KEY, subject BLOB NOT NULL) WITHOUT ROWID;
+    CREATE INDEX bound_subject ON bound (subject);
+    CREATE TABLE feed_key (
+      one INTEGER PRIMARY KEY CHECK (one = 1), digest BLOB NOT NULL, made INTEGER NOT NULL,
+      until INTEGER NOT NULL);
+    CREATE TABLE leaver (account BLOB PRIMARY KEY, day TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE provided (
+      who BLOB PRIMARY KEY, made INTEGER NOT NULL, mark INTEGER NOT NULL) WITHOUT ROWID;
+    """,
 )
 _ACCOUNT = "key, state, handle, totp, step, round, last"
 _PASSKEY = "id, account, public, count, made, used, state"
@@ -216,7 +226,7 @@ class FileSignin:
     def forget(self, key: bytes) -> None:
         """Delete every credential and invitation of an account."""
         with self._write() as run:
-            for table in ("passkey", "code", "invite"):
+            for table in ("passkey", "code", "invite", "bound"):
                 run(f"DELETE FROM {table} WHERE account = ?", key)  # noqa: S608 - names of tables
             run("UPDATE account SET totp = x'' WHERE key = ?", key)
 
@@ -240,6 +250,70 @@ class FileSignin:
         """Return all API keys, ended ones too, oldest first."""
         with self._read() as rows:
             return [_api_key(r) for r in rows(f"SELECT {_KEY} FROM api_key ORDER BY made, name")]  # noqa: S608 - names of columns
+
+    def bound(self, key: bytes) -> bytes:
+        """Return the digest of the outside subject an account belongs to, or b""."""
+        with self._read() as rows:
+            found = rows("SELECT subject FROM bound WHERE account = ?", key)
+        return bytes(found[0][0]) if found else b""
+
+    def accounts_of(self, subject: bytes) -> list[bytes]:
+        """Return the keys of the accounts that belong to an outside subject."""
+        with self._read() as rows:
+            found = rows("SELECT account FROM bound WHERE subject = ? ORDER BY account", subject)
+        return [bytes(row[0]) for row in found]
+
+    def bind(self, key: bytes, subject: bytes) -> bool:
+        """Bind an account to an outside subject; False if it belongs to another already."""
+        with self._write() as run:
+            run("INSERT OR IGNORE INTO bound VALUES (?, ?)", key, subject)
+            return run("UPDATE bound SET subject = ? WHERE account = ? AND subject = ?",
+                       subject, key, subject) > 0  # fmt: skip
+
+    def unbind(self, key: bytes) -> None:
+        """Let an account belong to nobody outside."""
+        with self._write() as run:
+            run("DELETE FROM bound WHERE account = ?", key)
+
+    def put_feed_key(self, digest: bytes, now: Instant, until: Instant) -> None:
+        """Keep the digest of the one key of the directory's feed."""
+        with self._write() as run:
+            run("REPLACE INTO feed_key VALUES (1, ?, ?, ?)", digest, now, until)
+
+    def feed_key(self, now: Instant) -> bytes:
+        """Return the digest of the feed's key while it lasts, else b""."""
+        with self._read() as rows:
+            found = rows("SELECT digest FROM feed_key WHERE until > ?", now)
+        return bytes(found[0][0]) if found else b""
+
+    def put_due(self, key: bytes, day: str) -> None:
+        """Keep the day an account ends; "" drops it."""
+        with self._write() as run:
+            run("DELETE FROM leaver WHERE account = ?", key)
+            if day:
+                run("INSERT INTO leaver VALUES (?, ?)", key, day)
+
+    def due(self) -> list[tuple[bytes, str]]:
+        """Return the accounts whose end is set, earliest day first."""
+        with self._read() as rows:
+            found = rows("SELECT account, day FROM leaver ORDER BY day, account")
+        return [(bytes(key), str(day)) for key, day in found]
+
+    def put_provided(self, who: bytes, made: Instant, mark: int) -> None:
+        """Keep whom the directory told of."""
+        with self._write() as run:
+            run("REPLACE INTO provided VALUES (?, ?, ?)", who, made, mark)
+
+    def drop_provided(self, who: bytes) -> None:
+        """Drop somebody the directory told of."""
+        with self._write() as run:
+            run("DELETE FROM provided WHERE who = ?", who)
+
+    def provided(self) -> dict[bytes, tuple[Instant, int]]:
+        """Return whom the directory told of."""
+        with self._read() as rows:
+            found = rows("SELECT who, made, mark FROM provided ORDER BY made, who")
+        return {bytes(who): (Instant(made), int(mark)) for who, made, mark in found}
 
     def close(self) -> None:
         """Close the file."""

@@ -5,7 +5,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from troth import crypto
@@ -15,12 +15,15 @@ from troth.terms import LogState
 
 _FIRST = b"\x00" * 32
 _MAC = re.compile(rb"[0-9a-f]{64} ")
+_TIP = re.compile(rb"([0-9]{1,18}) ([0-9a-f]{64})\n")
+_MARK_BYTES = 96
 _SIGNED = re.compile(r"(0|[1-9][0-9]{0,18}) ([A-Za-z0-9+/]{43}=)\n+\Z")
 _RESTORE = "restore witness/ from its copy"
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int]:
+def locked(path: Path) -> Iterator[int]:
+    """Open a file of witness/ for this process alone; the handle is closed afterwards."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:
@@ -38,7 +41,7 @@ def _locked(path: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def _append(handle: int, line: bytes) -> None:
+def append_line(handle: int, line: bytes) -> None:
     """Append durably, or leave the file as long as it was."""
     end = os.lseek(handle, 0, os.SEEK_END)
     try:
@@ -68,7 +71,7 @@ class FileJournal:
         """Append many lines; durable on return, after one fsync."""
         if not lines:
             return
-        with _locked(self._path) as handle:
+        with locked(self._path) as handle:
             last, out = self._last_mac(handle), []
             for act, facts, seq in lines:
                 if facts.keys() & {"act", "seq"}:
@@ -76,7 +79,39 @@ class FileJournal:
                 line = events.canonical({"act": act, "seq": seq, **facts})
                 last = crypto.mac(self._key, last + line)
                 out.append(last.hex().encode() + b" " + line + b"\n")
-            _append(handle, b"".join(out))
+            append_line(handle, b"".join(out))
+            self._mark(os.lseek(handle, 0, os.SEEK_END), last)
+
+    def _mark(self, length: int, last: bytes) -> None:
+        """Note how far the file reaches; a crash may leave an older mark, which holds as well."""
+        mark = f"{length} {last.hex()}\n".encode().ljust(_MARK_BYTES, b"\n")
+        with suppress(OSError):  # the line itself is durable: a restore only knows less
+            handle = os.open(self._tip, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(handle, mark, 0)
+            finally:
+                os.close(handle)
+
+    @property
+    def _tip(self) -> Path:
+        return self._path.with_name(self._path.name + ".tip")
+
+    def reached(self) -> list[tuple[int, str]]:
+        """Return how many lines the file had when one was last appended, and that one's MAC.
+
+        None where nothing was ever appended. A file that is shorter, or has another line there,
+        was cut or exchanged.
+        """
+        found = _TIP.match(self._tip.read_bytes()) if self._tip.exists() else None
+        if found is None:
+            return []
+        raw = self._path.read_bytes() if self._path.exists() else b""
+        length = int(found[1])
+        return [(raw[:length].count(b"\n") if len(raw) >= length else 1 << 62, found[2].decode())]
+
+    def forget_tip(self) -> None:
+        """Forget how far the file reached: it was laid aside, and a new one begins."""
+        self._tip.unlink(missing_ok=True)
 
     def _last_mac(self, handle: int) -> bytes:
         """Read the last whole line's MAC; a line cut by a crash was never answered: drop it."""
@@ -94,6 +129,11 @@ class FileJournal:
         if not _MAC.match(lines[-1]):
             raise EvidenceBroken("restriction journal: its last line is none", _RESTORE)
         return bytes.fromhex(lines[-1][:64].decode())
+
+    def coded(self) -> Iterator[tuple[str, Mapping[str, str | int]]]:
+        """Yield every line with its MAC, in hex; raise at the first that does not hold."""
+        for mac, line in self._checked():
+            yield mac, events.read_canonical(line)
 
     def tips(self) -> list[str]:
         """Return every line's MAC in order, the chain checked."""
@@ -129,7 +169,7 @@ class FileSignedSize:
 
     def last(self) -> LogState | None:
         """Return the last signed state."""
-        with _locked(self._path) as handle:
+        with locked(self._path) as handle:
             return self._parse(os.pread(handle, 4096, 0))
 
     def _parse(self, raw: bytes) -> LogState | None:
@@ -142,7 +182,7 @@ class FileSignedSize:
 
     def advance(self, before: LogState | None, after: LogState) -> None:
         """Move from `before` to `after`, durably."""
-        with _locked(self._path) as handle:
+        with locked(self._path) as handle:
             have = self._parse(os.pread(handle, 4096, 0))
             if have != before:
                 raise Conflict("another process signed a checkpoint meanwhile", "look again")

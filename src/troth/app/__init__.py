@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from troth.app.audiences import decided, narrow, read_audience, read_draft, rebuild_reach
+from troth.app.base_policy import policy_checks, policy_faults, published_rules
 from troth.app.campaigns import (
     STOPPED,
     Asked,
@@ -218,6 +219,8 @@ __all__ = [
     "open",
     "open_file",
     "plan_retention",
+    "policy_checks",
+    "policy_faults",
     "prepare_list",
     "preview_of",
     "prove_list",
@@ -226,6 +229,7 @@ __all__ = [
     "publish_manual",
     "publish_template",
     "published_drafts",
+    "published_rules",
     "read_audience",
     "read_draft",
     "read_message",

@@ -132,7 +132,7 @@ def prove_list(opened: Workspace, campaign: str, file: Path, actor: Actor) -> Li
     note, folder, written = opened.sign(), file.parent / RECEIPTS, 0
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(folder / "policy", f"log {opened.signer.key.vkey}\nquorum none\n")
+        _write(folder / "policy", opened.signer.policy_for(note))
         for person in _booked(opened, campaign):
             for ref, text in _receipts(opened, person, note, refs):
                 _write(folder / f"{ref}.tlog-proof", text)

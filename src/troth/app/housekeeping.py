@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from troth.app import requests
+from troth.app import access, backup, keys, leavers, requests, scans, witnesses
 from troth.app.workspace import Workspace
 from troth.capabilities import custody
 from troth.capabilities.custody import Planned
@@ -101,13 +101,24 @@ class Housekeeping:
         self._next = now + MINUTE
         standings = self.opened.follow()
         requests.tend(self.opened)
+        scans.tend(self.opened)
+        with suppress(Conflict, Unavailable):
+            leavers.tend(self.opened)
+        with suppress(Conflict, Unavailable):
+            access.tend(self.opened)
         with suppress(Conflict, Unavailable):
             self._retain()
+        with suppress(Conflict, Unavailable):
+            keys.tend(self.opened)
         with suppress(Conflict, Unavailable):
             entry.sweep(self.opened.desk)
         with suppress(Conflict, Unavailable):
             if unsigned(self.opened):
                 self.opened.sign()
+        with suppress(Conflict, Unavailable):
+            backup.tend(self.opened)
+        with suppress(Conflict, Unavailable):
+            witnesses.ask_due(self.opened)
         return [each for each in standings if each.red]
 
     def _retain(self) -> None:

@@ -10,7 +10,7 @@ from troth.app import owndata
 from troth.app.owndata import Eyes
 from troth.app.workspace import Workspace
 from troth.capabilities import custody
-from troth.capabilities.access.reading import Reading, service_purpose
+from troth.capabilities.access.reading import Reading, book
 from troth.capabilities.rights import (
     correcting,
     package,
@@ -22,26 +22,22 @@ from troth.capabilities.rights import (
 )
 from troth.capabilities.rights.package_files import Package
 from troth.capabilities.rights.package_words import Reader
-from troth.errors import NotFound
-from troth.kernel import events, gate, ledger, proof, retention, telling
+from troth.kernel import ledger, proof, retention
 from troth.kernel.desk import everybody
 from troth.kernel.house import parse_toml
 from troth.kernel.scribe import Recorded
 from troth.kernel.vault import Chunk
 from troth.ports import View
 from troth.terms import (
-    Action,
     Block,
     Channel,
     Instant,
     PersonId,
     Refusal,
-    UseRequest,
 )
 
 NOTED: Final = "package"
 """What a look at the whole is booked as, besides the categories it opens."""
-_TRIES: Final = 8
 Values = Mapping[PersonId, Mapping[str, str]]
 Pieces = Sequence[tuple[str, Chunk]]
 
@@ -86,7 +82,7 @@ def build_for(
         NotFound: Nothing is held under this id.
         Shredded: The person was erased.
     """
-    permit = _permitted(opened, reading)
+    permit = book(opened.desk, reading, (NOTED,), None)
     if isinstance(permit, Refusal):
         return permit
     vault = opened.desk.vault
@@ -98,42 +94,6 @@ def build_for(
     every = {vault.category(name) for name in vault.fields} | set(owndata.SCOPES)
     closed = dict.fromkeys(sorted(every - permit.categories.keys()), why)
     return _packed(opened, reading.person, (values, [], closed), reader)
-
-
-def _permitted(opened: Workspace, reading: Reading) -> gate.Permit | Refusal:
-    """Ask the gate to export what the role may; book the answer before anything is opened."""
-    desk = opened.desk
-    for _ in range(_TRIES):
-        with desk.store.look() as view:
-            house = desk.house(view)
-            found = view.gather([reading.person], None)
-            if not found:
-                raise NotFound("nothing is held under this id")
-            asked = UseRequest(
-                reading.actor, reading.person, service_purpose(house), Action.EXPORT, None,
-                frozenset(), view.now, reason=reading.reason,
-            )  # fmt: skip
-            claim = desk.claim(asked, house)
-            facts = desk.facts(view, asked, claim, found[0])
-            asked = UseRequest(
-                reading.actor, reading.person, asked.purpose, Action.EXPORT, None,
-                gate.allowed_categories(asked, facts), view.now, reason=reading.reason,
-            )  # fmt: skip
-            answer = gate.decide(asked, facts)
-            said: list[events.Payload]
-            if isinstance(answer, Refusal):
-                inputs = gate.inputs_digest(asked, facts)
-                said = [telling.refused(asked, answer, house, inputs)]
-            else:
-                shown = (*sorted(answer.categories), NOTED)
-                said = [events.DataRead(asked.purpose, shown, reading.reason or None)]
-            prepared = desk.scribe.prepare(
-                reading.person, found[0].head, said, reading.actor, view.now
-            )
-        with desk.store.book(facts.house.version) as tx:
-            if not tx.append(prepared):
-                return answer
-    raise NotFound("others keep writing to this record", "repeat in a moment")
 
 
 def _packed(
@@ -226,7 +186,7 @@ def party_of(opened: Workspace, view: View) -> package.Party:
         address=house.get("address", ""),
         contact=house.get("privacy_contact", ""),
         ledger=opened.signer.origin,
-        policy=f"log {opened.signer.key.vkey}\nquorum none\n",
+        policy=opened.signer.policy_for(view.note() or ""),
         relays=_relays(opened),
         system=storage.get("system") or package.UNKNOWN,
         country=storage.get("country") or package.UNKNOWN,

@@ -15,11 +15,12 @@ from troth.app.messages import Face, drafted, faces, sample_envelope, samples
 from troth.app.sending import local_inbox, real_seconds, signers
 from troth.app.workspace import Workspace
 from troth.capabilities import outreach
+from troth.capabilities.access.reading import Reading, book
 from troth.capabilities.outreach import footer
 from troth.capabilities.outreach.views import members_root
 from troth.engines import mail
 from troth.errors import InvalidInput, Unavailable
-from troth.kernel import events, gate, telling
+from troth.kernel import canaries, cases, events, gate
 from troth.kernel.desk import Desk
 from troth.kernel.reasons import told_reasons
 from troth.ports import View
@@ -28,6 +29,7 @@ from troth.terms import (
     Action,
     Actor,
     Channel,
+    Claim,
     Outgoing,
     PersonId,
     Published,
@@ -38,8 +40,8 @@ from troth.terms import (
 )
 
 LOOKS = "messages.looks"
-MASKS_OF_A_NAME = frozenset({"initial", "null"})
-"""Under any other mask of a name, it is not asked for: its fallback is shown."""
+NAME = "identity.name"
+"""Never asked for, whatever the mask: its fallback is shown."""
 _FIELDS = ("name.given", "interests", "purchases/")
 _NOT_YOURS = Reason(ReasonCode.QUOTA, "staff.preview_quota", "ask_officer_for_quota")
 
@@ -78,46 +80,64 @@ def masked(ws: Workspace, look: Look, shelf: outreach.Shelf) -> Masked:
         InvalidInput: The template does not read, or names no published purpose.
     """
     template = mail.parse_template(look.source)
-    no = _may_look(ws.desk, template.purpose, look.actor)
-    if no is not None:
-        return Masked((), no.reasons, looks_left(ws, look.actor))
+    claim = _may_look(ws.desk, template.purpose, look.actor)
+    if isinstance(claim, Refusal):
+        return Masked((), claim.reasons, looks_left(ws, look.actor))
     left = _take_a_look(ws, look.actor)
     if left < 0:
         _refuse(ws.desk, template.purpose, (_NOT_YOURS,), look.actor)
         return Masked((), (_NOT_YOURS,), 0)
     shown: list[Face] = []
     reasons: list[Reason] = []
-    for person in _chosen(ws, template, look.actor):
-        found = _one(ws.desk, person, template, look, shelf)
-        if isinstance(found, Face):
-            shown.append(found)
+    drawn = _chosen(ws, template, look.actor)
+    wanted = template.categories - {NAME}
+    for person in drawn:
+        answer = book(ws.desk, _reading(ws, look, template, person, drawn), (), wanted)
+        if isinstance(answer, Refusal):
+            reasons += answer.reasons
         else:
-            reasons += found.reasons
+            shown.append(_face(ws.desk, answer, template, shelf))
     return Masked(tuple(shown), tuple(dict.fromkeys(reasons)), left)
 
 
-def _may_look(desk: Desk, purpose: str, actor: Actor) -> Refusal | None:
+def _may_look(desk: Desk, purpose: str, actor: Actor) -> Claim | Refusal:
     """Judge the claim alone; whoever may not ask learns only that, and it is recorded."""
     with desk.store.look() as view:
-        asked = _request(actor, None, purpose, view)
+        asked = replace(_request(actor, purpose, view), action=Action.READ)
         claim = desk.claim(asked, desk.house(view))
-    if not isinstance(claim, Refusal):
-        return None
-    _refuse(desk, purpose, claim.reasons, actor)
+    if isinstance(claim, Refusal):
+        _refuse(desk, purpose, claim.reasons, actor)
     return claim
+
+
+def _reading(
+    ws: Workspace, look: Look, template: mail.Template, person: PersonId, drawn: list[PersonId]
+) -> Reading:
+    """Return a look at one of the people just drawn, under the name they were drawn for."""
+    ref = f"campaign:{look.name}"
+    with ws.store.look() as view:
+        known = cases.standing(view, ref) == "open"
+    return Reading(
+        person,
+        look.actor,
+        (),
+        ref if known else cases.EVERYBODY,
+        purpose=template.purpose,
+        drawn=frozenset(drawn),
+    )
 
 
 def _refuse(desk: Desk, purpose: str, reasons: Sequence[Reason], actor: Actor) -> None:
     told = told_reasons(reasons)
-    desk.record_house(events.HouseRefused(purpose, Action.PERSONALISE, told), actor)
+    desk.record_house(events.HouseRefused(purpose, Action.READ, told), actor)
 
 
-def _request(actor: Actor, person: PersonId | None, purpose: str, view: View) -> UseRequest:
+def _request(actor: Actor, purpose: str, view: View) -> UseRequest:
     return UseRequest(
         actor=actor,
-        person=person,
+        person=None,
         purpose=purpose,
-        action=Action.PERSONALISE,
+        action=Action.SEND,
         channel=Channel.EMAIL,
         categories=frozenset(),
         at=view.now,
@@ -156,7 +176,7 @@ def _chosen(ws: Workspace, template: mail.Template, actor: Actor) -> list[Person
         start = PersonId(desk.randomness.take(16))
         near = view.people(start, limits["candidates"])
         near = near or view.people(None, limits["candidates"])
-        people = [person for person in near if person != desk.scribe.house]
+        people = [p for p in canaries.without(view, near) if p != desk.scribe.house]
         size = view.log.size
     told = events.SetProcessed(
         work="preview",
@@ -180,35 +200,6 @@ def _campaign(ws: Workspace, template: mail.Template) -> outreach.Campaign:
         at = view.now
     draft = Published(f"template:{template.name}", 0, at, "", b"")
     return outreach.Campaign("preview", template.purpose, "00" * 32, draft, ws.sender())
-
-
-def _one(
-    desk: Desk, person: PersonId, template: mail.Template, look: Look, shelf: outreach.Shelf
-) -> Face | Refusal:
-    """Decide for one person, write it into their chain, then render what the permit opens."""
-    with desk.store.look() as view:
-        house = desk.house(view)
-        asked = _request(look.actor, person, template.purpose, view)
-        claim = desk.claim(asked, house)
-        gathered = view.gather([person], Channel.EMAIL)
-        facts = desk.facts(view, asked, claim, gathered[0] if gathered else None)
-        wanted = gate.allowed_categories(asked, facts) & template.categories
-        request = replace(asked, categories=_without_name(wanted, claim))
-        answer = gate.decide(request, facts)
-    if isinstance(answer, Refusal):
-        said = telling.refused(request, answer, house, gate.inputs_digest(request, facts))
-        desk.record(person, [said], look.actor)
-        return answer
-    used = tuple(sorted(answer.categories))
-    reason = f"preview of template:{look.name}, masked"
-    desk.record(person, [events.DataRead(template.purpose, used, reason)], look.actor)
-    return _face(desk, answer, template, shelf)
-
-
-def _without_name(wanted: frozenset[str], claim: object) -> frozenset[str]:
-    """Leave the name out unless the staff policy masks it for this use."""
-    masks = getattr(claim, "categories", {})
-    return wanted if masks.get("identity.name") in MASKS_OF_A_NAME else wanted - {"identity.name"}
 
 
 def _face(desk: Desk, permit: gate.Permit, template: mail.Template, shelf: outreach.Shelf) -> Face:
@@ -265,7 +256,7 @@ def send_test(ws: Workspace, look: Look, level: int, inbox: Path | None = None) 
     template = mail.parse_template(look.source)
     desk = ws.desk
     with ws.store.look() as view:
-        asked = replace(_request(look.actor, None, template.purpose, view), action=Action.SEND)
+        asked = _request(look.actor, template.purpose, view)
         house = desk.house(view)
         claim = desk.claim(asked, house)
     if isinstance(claim, Refusal):

@@ -35,7 +35,7 @@ def pack(opened: Workspace, person: PersonId, request: str) -> dict[str, bytes]:
     files = {
         "request.json": _json(told(held)),
         "since.json": _json([_line(r) for r in since]),
-        "policy": f"log {opened.signer.key.vkey}\nquorum none\n".encode(),
+        "policy": opened.signer.policy_for(note).encode(),
         "README.txt": _README,
     }
     mine = {step.n for step in held.steps}

@@ -108,7 +108,9 @@ def renderer(
     if campaign.channel is not Channel.EMAIL:
         return TextRenderer(opened.desk, campaign, shelf)
     counting = clicks.counting(campaign.sender, campaign.name)
-    return outreach.Renderer(opened.desk, campaign, shelf, signers(opened), counting)
+    held = opened.log.anchors.newest(opened.log.origin)
+    anchor = outreach.anchor_line(held, campaign.sender.base_url) if held else None
+    return outreach.Renderer(opened.desk, campaign, shelf, signers(opened), counting, anchor)
 
 
 def walking_clock(at: Instant, since: int, until: Instant) -> Clock:

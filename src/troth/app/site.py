@@ -13,6 +13,7 @@ from troth.engines import ranking
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import consent, gate
 from troth.kernel.desk import SYSTEM
+from troth.kernel.facts import House
 from troth.terms import (
     DAY,
     GRANTING,
@@ -21,6 +22,7 @@ from troth.terms import (
     ConsentStatus,
     Instant,
     PersonId,
+    PersonRecord,
     Refusal,
 )
 
@@ -161,8 +163,12 @@ def _opened_by(opened: Workspace, person: PersonId, asked: onsite.Asked) -> tupl
     with opened.store.look() as view:
         found = view.gather([person], None)
         house = opened.desk.house(view)
-        held = consent.agreed_categories(found[0].record, house, view.now) if found else ()
+        held = _standing(found[0].record, house, view.now) if found else ()
     return tuple(sorted({*held, *asked.opens}))
+
+
+def _standing(record: PersonRecord, house: House, at: Instant) -> frozenset[str]:
+    return consent.agreed_categories(record, house, at, after=house.unsure_before)
 
 
 def ended(opened: Workspace, told: onsite.Answer, right: onsite.Right) -> Outcome:

@@ -10,6 +10,7 @@ from troth import crypto
 from troth.adapters.passkeys import WebAuthn
 from troth.adapters.sqlite.keys import FileKeyStore
 from troth.adapters.system import SystemClock
+from troth.app.oidc import provider
 from troth.capabilities import access
 from troth.ports import Clock, SigninStore
 from troth.settings import Settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def office(opened: "Workspace", clock: Clock | None = None) -> access.Office:
     """Return where staff sign in; by the machine's own clock, also where the record's stands."""
+    named = provider(opened.settings)
     return access.Office(
         opened.desk,
         opened.signin,
@@ -30,6 +32,7 @@ def office(opened: "Workspace", clock: Clock | None = None) -> access.Office:
         limits(),
         _secret(opened.keys),
         opened.settings.title,
+        "provider" if named is not None and named.mode == "only" else "own",
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from troth.app.workspace import Workspace
+from troth.capabilities import custody
 from troth.errors import EvidenceBroken, NotFound
 from troth.kernel import ledger, proof
 from troth.kernel.desk import Desk, everybody
@@ -145,17 +146,17 @@ class Signed:
 
 
 def signed(opened: Workspace) -> Signed:
-    """Return the newest signed head, its signature checked.
+    """Return the newest head receipts are written under, its signatures checked.
 
     Raises:
         EvidenceBroken: The signature does not hold.
     """
+    signer = opened.signer
     with opened.store.look() as view:
-        note = view.note()
+        note = custody.newest_for_receipts(view, signer)
     if note is None:
-        nothing = proof.Checkpoint(opened.signer.origin, 0, proof.EMPTY_ROOT)
-        return Signed("", nothing)
-    return Signed(note, proof.verify_note(note, opened.signer.policy))
+        return Signed("", proof.Checkpoint(signer.origin, 0, proof.EMPTY_ROOT))
+    return Signed(note, proof.verify_note(note, signer.own))
 
 
 def proven(

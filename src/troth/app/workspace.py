@@ -7,21 +7,26 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from troth import crypto
+from troth.adapters.anchors import FileAnchors
 from troth.adapters.drafts import read_drafts
 from troth.adapters.signin import FileSignin
 from troth.adapters.sqlite import keys as keystore
+from troth.adapters.sqlite.backup import before_upgrade
 from troth.adapters.sqlite.record import SqliteStore
 from troth.adapters.system import FixedClock, SystemClock, SystemRandomness
 from troth.adapters.witness import FileJournal, FileSignedSize
+from troth.app.base_policy import require_policy
+from troth.app.keycare import provider_of, refuse_misplaced, require_sound
 from troth.app.policy import staff_policy
 from troth.app.returns import answers, bounces, complaints
 from troth.app.staff import known_staff
 from troth.capabilities import connections, custody, outreach, people, preferences, rights
+from troth.capabilities.access.shipped import shipped
 from troth.errors import Conflict, EvidenceBroken, Fault, NotFound, Unavailable
-from troth.kernel import fold, following, ledger
+from troth.kernel import cases, fold, following, ledger, proof
 from troth.kernel.desk import SYSTEM, Desk
 from troth.kernel.profiles import Grouping
 from troth.kernel.scribe import Scribe
@@ -43,6 +48,8 @@ if TYPE_CHECKING:
     OpenFile = Source[Any]
 
 WORKSPACE_BYTES = 16
+UNFINISHED = "restore.unfinished"
+"""Lies in a workspace folder while a restore of it is under way: nothing opens it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +60,68 @@ class Workspace:
     desk: Desk
     store: SqliteStore
     keys: keystore.FileKeyStore
-    signer: custody.Signer
+    log: custody.Log
     clock: Clock
     signin: FileSignin
 
+    @property
+    def signer(self) -> custody.Signer:
+        """Who signs for the ledger now; another process may have given it a new key."""
+        with self.store.look() as view:
+            return custody.signer(view, self.log)
+
     def apply(self) -> list[Published]:
         """Publish the drafts that changed."""
-        return custody.apply(self.desk, read_drafts(self.settings.folder))
+        drafts = read_drafts(self.settings.folder)
+        require_policy(drafts)
+        return custody.apply(self.desk, drafts)
 
     def sign(self) -> str:
         """Sign a checkpoint over what is committed; return the note."""
         return custody.sign(self.desk, self.signer)
 
-    def verify(self) -> list[ledger.Finding]:
-        """Recompute the whole ledger; an empty list means it is what its checkpoints say."""
+    def verify(
+        self, *, deep: bool = False, watch: custody.Walked = lambda _done: None
+    ) -> list[ledger.Finding]:
+        """Recompute the whole ledger; an empty list means it is what its heads say.
+
+        With `deep` every event is opened and every chain walked too.
+        """
+        signer = self.signer
         with self.store.look() as view:
             entries, tiles, notes = view.audit()
             stored = ledger.Stored(view.log.size, view.log.root, entries, tiles, notes)
-            return ledger.verify(stored, self.signer.policy)
+            found = ledger.verify(stored, signer.own) + custody.check_keys(view, entries)
+            if not found:
+                shown = FileAnchors(self.settings.witness / "anchors").all()
+                found = custody.check_anchors(view, shown, signer.origin)
+        if deep and not found:
+            private = {seq: entry for seq, entry in entries if entry[:1] == proof.PRIVATE}
+            found = custody.check_chains(self.desk, private, watch)
+        return found
 
     def settle(self) -> None:
         """Fold the record's write-ahead log away; see `rights.erase`."""
         self.store.truncate_wal()
 
-    def erase(self, person: PersonId, request: str, actor: Actor = SYSTEM) -> rights.Certificate:
-        """Erase a person; see `rights.erase`. Every follower of the event is run first to last."""
-        done = rights.erase(self.desk, person, request, actor, self.settle, _around(self))
+    def erase(
+        self,
+        person: PersonId,
+        request: str,
+        actor: Actor = SYSTEM,
+        epoch_ends: Literal["daily", "now"] = "daily",
+    ) -> rights.Certificate:
+        """Erase a person; see `rights.erase`. Every follower of the event is run first to last.
+
+        Args:
+            person: Whom.
+            request: Id of the request.
+            actor: Who carries it out.
+            epoch_ends: "now" ends the key epoch for this one person, "daily" with the day's others.
+        """
+        from troth.app import keys
+
+        done = keys.erase(self, person, request, actor, epoch_ends, _around(self))
         self.follow()
         return done
 
@@ -141,7 +184,9 @@ def init(folder: Path) -> None:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
         raise Unavailable("the folder cannot be written", "check owner and mode") from None
-    keystore.create(settings.keys, workspace, randomness)
+    require_sound(randomness)
+    provider = provider_of(settings, workspace, randomness)
+    keystore.create(settings.keys, workspace, randomness, provider)
     for selector in ("rsa", "ed25519"):
         raw = crypto.rsa_generate() if selector == "rsa" else randomness.take(crypto.KEY_BYTES)
         keystore.write_secret(settings.keys / f"dkim-{selector}.key", raw)
@@ -167,16 +212,37 @@ def open(folder: Path | str, at: Instant | None = None, clock: Clock | None = No
         EvidenceBroken: Record or keys are damaged or older than what was signed; says what to do.
     """
     settings = read_settings(Path(folder))
+    if (settings.folder / UNFINISHED).exists():
+        raise Unavailable("a restore of this workspace is not finished", "run again: troth restore")
     if not settings.record.exists():
         if (settings.keys / "keys.db").exists():
             raise EvidenceBroken("record.db is missing", "restore the newest backup of data/")
         raise NotFound("this workspace was not begun yet", "run: troth init")
-    _refuse_backed_up_keys(settings)
+    opened = wire(settings, clock or (SystemClock() if at is None else FixedClock(at)))
+    try:
+        _guard(opened)
+        custody.found(opened.desk)
+        _probe_keys(opened)
+        opened.follow()
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def wire(settings: Settings, clock: Clock) -> Workspace:
+    """Put the parts together without asking whether they belong together; see `open`.
+
+    A restore alone works with a workspace nobody guarded yet.
+    """
+    refuse_misplaced(settings)
     randomness = SystemRandomness()
-    clock = clock or (SystemClock() if at is None else FixedClock(at))
+    require_sound(randomness)
+    before_upgrade(settings.record)
     store = SqliteStore(settings.record, clock, PROJECTIONS)
     workspace, house, origin = (store.meta(n) for n in ("workspace", "house", "origin"))
-    keys = keystore.FileKeyStore(settings.keys, workspace)
+    provider = provider_of(settings, workspace, randomness)
+    keys = keystore.FileKeyStore(settings.keys, workspace, provider, randomness)
     signin = FileSignin(settings.keys)
     taxonomy = tomllib.loads((files("troth") / "data/taxonomy.toml").read_text("utf-8"))
     vault = Vault(Keyring(workspace, keys, randomness), randomness, taxonomy["fields"])
@@ -193,35 +259,23 @@ def open(folder: Path | str, at: Instant | None = None, clock: Clock | None = No
         ),
         randomness=randomness,
         grouping=partial(_grouping, settings.reach),
+        shipped=shipped(),
     )
-    sizes = FileSignedSize(settings.witness / "signed")
-    signer = custody.Signer(origin.decode(), keys.secret("log"), sizes)
-    opened = Workspace(settings, desk, store, keys, signer, clock, signin)
-    try:
-        _guard(opened)
-        custody.found(desk)
-        _probe_keys(opened)
-        opened.follow()
-    except BaseException:
-        opened.close()
-        raise
-    return opened
-
-
-def _refuse_backed_up_keys(settings: Settings) -> None:
-    data = settings.record.parent.resolve()
-    if settings.keys.resolve().is_relative_to(data):
-        raise Unavailable("the key folder lies under data/", "move it out: backups copy data/")
+    log = custody.Log(
+        origin.decode(),
+        keys.secret,
+        FileSignedSize(settings.witness / "signed"),
+        custody.read_trust(settings.witnesses, settings.ledger.get("quorum", custody.NONE)),
+        FileAnchors(settings.witness / "anchors"),
+    )
+    return Workspace(settings, desk, store, keys, log, clock, signin)
 
 
 def _guard(opened: Workspace) -> None:
-    last = opened.signer.sizes.last()
     with opened.store.look() as view:
-        if last is None and view.note() is not None:
+        if opened.log.sizes.last() is None and view.note() is not None:
             raise EvidenceBroken("witness/signed is missing", "restore witness/ from its copy")
-        custody.guard(
-            view.log, last, lambda: ledger.tree_root(last.size, view.tile) if last else b""
-        )
+        custody.guard_start(view, custody.signer(view, opened.log))
     custody.guard_journal(opened.desk)
 
 
@@ -271,8 +325,10 @@ def binding(opened: Workspace, due: Sequence[following.Due]) -> None:
 
 def erasure(opened: Workspace, due: Sequence[following.Due]) -> None:
     """Carry an erasure through its steps, from wherever it stopped."""
+    from troth.app import keys
+
     for each in due:
-        rights.erase(opened.desk, each.person, "resumed", SYSTEM, opened.settle, _around(opened))
+        keys.finish_erasure(opened, each.person, _around(opened))
 
 
 def notify(opened: Workspace, due: Sequence[following.Due]) -> None:
@@ -296,7 +352,11 @@ FOLLOWERS: Mapping[str, tuple[Follow, ...]] = {
     "person.erasing": (journal, notify, erasure),
 }
 FOLLOW_BATCH = 5_000
-PROJECTIONS = {**fold.PROJECTIONS, "request.acted": (rights.project,)}
+PROJECTIONS = {
+    **fold.PROJECTIONS,
+    "request.acted": (rights.project, cases.project),
+    "case.acted": (cases.project,),
+}
 for _tag, _noted_as_due in following.projections(
     {tag: [run.__name__ for run in runs] for tag, runs in FOLLOWERS.items()}
 ).items():
@@ -349,7 +409,14 @@ def _tried(opened: Workspace, run: Follow, page: Sequence[following.Due]) -> str
 
 
 def _around(opened: Workspace) -> rights.Steps:
-    return rights.Steps(uncovered=lambda _leaf: _generations(opened.settings))
+    return rights.Steps(uncovered=lambda _leaf: _copies(opened.settings))
+
+
+def _copies(settings: Settings) -> list[str]:
+    """Name what on disk was written before what is erased now."""
+    older = sorted(settings.record.parent.glob("before-*.db"))
+    told = [f"{path.name}, made before an upgrade, until the next backup" for path in older]
+    return [*_generations(settings), *told]
 
 
 def _generations(settings: Settings) -> list[str]:

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from troth.kernel.cases import OF_STAFF, kind_of
 from troth.kernel.facts import House
 from troth.kernel.grounds import QUARTER
+from troth.kernel.looking import is_look
+from troth.kernel.purposes import banned_categories
 from troth.kernel.reasons import house_reason, refusal
 from troth.terms import (
     Action,
@@ -22,6 +25,9 @@ from troth.terms import (
 
 SILENT: Final = frozenset({PurposeKind.SERVICE, PurposeKind.OPERATIONS})
 """Kinds that rules of marketing do not stop."""
+
+PROHIBITED: Final = "house.prohibited"
+"""Rule of a purpose that is prohibited for a category, or lies above or below one that is."""
 
 ALLOWED_ACTIONS: Final[Mapping[PurposeKind, frozenset[Action]]] = MappingProxyType(
     {
@@ -69,13 +75,18 @@ def claim_reasons(request: UseRequest, house: House) -> tuple[Reason, ...]:
         codes.append(ReasonCode.UNLABELLED_FIELD)
     if purpose is not None and not _permitted(request, purpose, house):
         codes.append(ReasonCode.PURPOSE_NOT_PERMITTED)
+    if is_look(request) and not _gives_reason(request, purpose):
+        codes.append(ReasonCode.REASON_MISSING)
     if (request.agreement or _leaves(request)) and not agreement_live(request, house):
         codes.append(ReasonCode.AGREEMENT_MISSING)
     if not house.clock_sure:
         codes.append(ReasonCode.CLOCK_UNSURE)
     if purpose is not None and purpose.kind not in SILENT and rules_ended(house, "", request.at):
         codes.append(ReasonCode.RULE_FILE_EXPIRED)
-    return tuple(house_reason(code) for code in codes)
+    reasons = [house_reason(code) for code in codes]
+    if purpose is not None and not own and request.categories & banned_categories(purpose, house):
+        reasons.append(house_reason(ReasonCode.PURPOSE_NOT_PERMITTED, PROHIBITED))
+    return refusal(reasons).reasons if reasons else ()
 
 
 def _permitted(request: UseRequest, purpose: Purpose, house: House) -> bool:
@@ -89,6 +100,14 @@ def _permitted(request: UseRequest, purpose: Purpose, house: House) -> bool:
     if _own_data(request, purpose):
         return True
     return request.categories <= purpose.categories - house.special
+
+
+def _gives_reason(request: UseRequest, purpose: Purpose | None) -> bool:
+    """Tell whether a look names a reason of a kind that can hold here; it may still be closed."""
+    kind = kind_of(request.reason)
+    if purpose is None or purpose.kind in SILENT:
+        return kind in OF_STAFF
+    return bool(kind)
 
 
 def _own_data(request: UseRequest, purpose: Purpose) -> bool:

@@ -395,23 +395,24 @@ def _unanswered(held: Standing | None, purpose: str) -> Found:
 
 
 def agreed_categories(
-    record: PersonRecord, house: House, at: Instant, channel: str = ""
+    record: PersonRecord, house: House, at: Instant, channel: str = "", after: int = 0
 ) -> frozenset[str]:
     """Categories a consent under `personalise` covers now; withdrawn ones left out, each alone.
 
-    A consent without a channel counts everywhere; one for a channel counts there.
+    A consent without a channel counts everywhere; one for a channel counts there. One given no
+    later than `after` is left out: see `House.unsure_before`.
     """
     agreed, standings = _NO_CATEGORIES, record.standings
     for where in _personalising(house, channel):
         if where.exact in standings:
-            covered = _covered(record, where, at)
+            covered = _covered(record, where, at, after)
             agreed = agreed | covered if agreed else covered
     return agreed
 
 
-def _covered(record: PersonRecord, where: Scope, at: Instant) -> frozenset[str]:
+def _covered(record: PersonRecord, where: Scope, at: Instant, after: int) -> frozenset[str]:
     status, act, _ = stands(record, where, at)
-    if act is None or status not in GRANTING:
+    if act is None or status not in GRANTING or act.at <= after:
         return _NO_CATEGORIES
     marked = record.standings.get(_SOME_WITHDRAWN)
     if marked is None or marked.deny is None or _after(act, marked.deny):
@@ -464,7 +465,7 @@ def level_categories(
     base, limit = _opened(house, record.level)
     if record.level == FREE_LEVEL or not limit:
         return base
-    agreed = agreed_categories(record, house, at, channel)
+    agreed = agreed_categories(record, house, at, channel, house.unsure_before)
     return base | (limit & agreed) if agreed else base
 
 
@@ -480,7 +481,7 @@ def level_opens(
         return True
     if record.level == FREE_LEVEL or not above <= limit:
         return False
-    return above <= agreed_categories(record, house, at, channel)
+    return above <= agreed_categories(record, house, at, channel, house.unsure_before)
 
 
 def own_categories(
@@ -494,7 +495,8 @@ def own_categories(
     if not free:
         return _NO_CATEGORIES
     status, act, _ = stands(record, scope(purpose, "", house.purposes), at)
-    return free.intersection(act.categories) if act and status in GRANTING else _NO_CATEGORIES
+    sure = act is not None and status in GRANTING and act.at > house.unsure_before
+    return free.intersection(act.categories) if act and sure else _NO_CATEGORIES
 
 
 def _personalising(house: House, channel: str) -> tuple[Scope, ...]:

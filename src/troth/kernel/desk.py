@@ -1,14 +1,25 @@
 """What a use case is handed: record, vault, scribe, the gate's house. One per workspace."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from troth import crypto
-from troth.kernel import gate
+from troth.kernel import cases, gate, looking
 from troth.kernel.events import Payload, public_entry
 from troth.kernel.facts import Facts, House
 from troth.kernel.house import read_house
+from troth.kernel.pointers import (
+    ALIASES,
+    INDEX,
+    aliases,
+    drop_pointer,
+    everybody,
+    keeper,
+    pointers,
+    put_pointer,
+)
 from troth.kernel.profiles import Grouping
 from troth.kernel.scribe import Scribe
 from troth.kernel.vault import Vault, lp, search_mac
@@ -40,16 +51,30 @@ from troth.terms import (
     zulu,
 )
 
+__all__ = [
+    "ALIASES",
+    "ASK_ONCE",
+    "CLOCK_SLACK",
+    "EXTERNAL",
+    "INDEX",
+    "SYSTEM",
+    "Desk",
+    "aliases",
+    "append_together",
+    "drop_pointer",
+    "everybody",
+    "keeper",
+    "pointers",
+    "public",
+    "put_pointer",
+]
+
 SYSTEM = Actor(Role.SYSTEM, "troth")
 ASK_ONCE = "ask_once"
 EXTERNAL = "people.external"
-ALIASES = "people.alias"
-"""Key is the id that stays and the id merged into it; gone with an un-merge or an erasure."""
 CLOCK_SLACK = 2 * SECOND
 """A clock that lags the record by more is believed in nothing: every use is refused."""
 _TIMED = re.compile("t([0-9a-f]{7})")
-INDEX = "people.index"
-"""Which rows of own tables lead to a person; key: psid, length and name of the table, row key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +85,7 @@ class Desk:
         workspace: 16-byte id of the workspace.
         journal: The restriction journal.
         policy: The staff policy.
+        shipped: What `[access]` of `troth.toml` says where the house says nothing.
         grouping: Finds everybody's shapes for a preview of many; None where there are none.
     """
 
@@ -72,6 +98,7 @@ class Desk:
     randomness: Randomness
     _houses: dict[int, House] = field(default_factory=dict)
     grouping: Callable[[], Grouping | None] = lambda: None
+    shipped: Mapping[str, Any] = field(default_factory=dict)
 
     def house(self, view: View) -> House:
         """Return the house as published at this view; read once per house version.
@@ -80,7 +107,7 @@ class Desk:
         """
         house = self._houses.get(view.house_version)
         if house is None:
-            house = read_house(view.house_version, view.published_all(""))
+            house = read_house(view.house_version, view.published_all(""), self.shipped)
             self._houses.clear()
             self._houses[view.house_version] = house
         return replace(house, clock_sure=False) if view.behind > CLOCK_SLACK else house
@@ -97,18 +124,40 @@ class Desk:
         gathered: Gathered | None,
         own: bytes = b"",
         mandate: str = "",
+        drawn: Collection[PersonId] = (),
     ) -> Facts:
         """Put together what `gate.decide` needs about one person of a batch.
 
         `own` marks the request for consent that is asked about itself: it is not a second one.
         `mandate` is as what the actor acts for the person, from links that stand in this view.
+        `drawn` are the people a narrowing of the audience or campaign named has just found: a
+        look under that name is at one of them, or at nobody.
         """
         house = self.house(view)
         purpose = house.purposes.get(request.purpose)
         asks = purpose is not None and purpose.kind is PurposeKind.CONSENT_REQUEST
         contact = gathered.contact if gathered else None
         asked = asks and contact is not None and view.row(ASK_ONCE, contact.sup) not in (None, own)
-        return Facts(request.person, request.at, claim, house, gathered, asked, mandate)
+        facts = Facts(request.person, request.at, claim, house, gathered, asked, mandate)
+        looks = looking.is_look(request) and isinstance(claim, Claim) and gathered is not None
+        return self._of_a_look(view, request, facts, drawn) if looks else facts
+
+    def _of_a_look(
+        self, view: View, request: UseRequest, facts: Facts, drawn: Collection[PersonId]
+    ) -> Facts:
+        """Add what the gate needs to know of a look by staff: its reason, and what they saw."""
+        person, reason = PersonId(request.person or b""), request.reason
+        if cases.kind_of(reason) in cases.OF_STAFF:
+            contained = cases.contains(view, reason, person)
+        else:
+            contained = person in drawn and cases.standing(view, reason) == "open"
+        day, account = looking.day_of(view.now), self.account(request.actor)
+        seen = [looking.seen_of(view, account, each, day) for each in everybody(view, person)]
+        return replace(facts, contained=contained, seen=frozenset().union(*seen))
+
+    def account(self, actor: Actor) -> str:
+        """Name an account of staff as the house chain and every table do."""
+        return self.scribe.actor(actor, self.scribe.house)
 
     def person_key(self, external_id: str) -> bytes:
         """Return the MAC under which an outside id is kept."""
@@ -202,30 +251,6 @@ class Desk:
                     return prepared
 
 
-def keeper(view: View, person: PersonId) -> PersonId:
-    """Return whom an id belongs to after merges; one unknown belongs to itself."""
-    while found := view.gather([person], None):
-        if not found[0].record.alias:
-            break
-        person = PersonId(bytes.fromhex(found[0].record.alias))
-    return person
-
-
-def aliases(view: View, person: PersonId) -> list[PersonId]:
-    """Return every id merged into this one, at any remove."""
-    out = []
-    for key, _ in view.rows(ALIASES, person, b"", 10_000):
-        alias = PersonId(key[len(person) :])
-        out += [alias, *aliases(view, alias)]
-    return out
-
-
-def everybody(view: View, person: PersonId) -> list[PersonId]:
-    """Return every id of the human being an id belongs to: the one that stays first."""
-    kept = keeper(view, person)
-    return [kept, *aliases(view, kept)]
-
-
 def append_together(tx: Transaction, prepared: Sequence[Prepared]) -> bool:
     """Book events of several chains, or none of them; False: a head moved, look again."""
     for each in prepared:
@@ -233,60 +258,6 @@ def append_together(tx: Transaction, prepared: Sequence[Prepared]) -> bool:
         if not found or (found[0].head.n, found[0].head.c) != (each.n - 1, each.prev):
             return False
     return not tx.append(prepared)
-
-
-def put_pointer(  # noqa: PLR0913 - a row and what goes with it
-    tx: Transaction,
-    person: PersonId,
-    table: str,
-    key: bytes,
-    value: bytes,
-    beside: Sequence[tuple[str, bytes, bytes]] = (),
-) -> None:
-    """Write a row that leads to a person, and note that it does, for the person's erasure.
-
-    Rows `(table, key, value)` written `beside` it are noted with it, and go with it.
-    """
-    tx.put_row(table, key, value)
-    for other, place, held in beside:
-        tx.put_row(other, place, held)
-    noted = b"".join([_noted(other, place) for other, place, _ in beside])
-    tx.put_row(INDEX, _index_key(person, table, key), noted)
-
-
-def _index_key(person: PersonId, table: str, key: bytes) -> bytes:
-    name = table.encode()
-    return person + len(name).to_bytes(1, "big") + name + key
-
-
-def _noted(table: str, key: bytes) -> bytes:
-    name = table.encode()
-    return bytes((len(name),)) + name + bytes((len(key),)) + key
-
-
-def _beside(noted: bytes) -> Iterator[tuple[str, bytes]]:
-    while noted:
-        cut = 1 + noted[0]
-        end = cut + 1 + noted[cut]
-        yield noted[1:cut].decode(), noted[cut + 1 : end]
-        noted = noted[end:]
-
-
-def pointers(view: View, person: PersonId) -> Iterator[tuple[str, bytes]]:
-    """Yield table and key of every row noted as leading to a person; costs what they have."""
-    after = b""
-    while page := view.rows(INDEX, person, after, 500):
-        for key, noted in page:
-            cut = len(person) + 1 + key[len(person)]
-            yield key[len(person) + 1 : cut].decode(), key[cut:]
-            yield from _beside(noted)
-        after = page[-1][0]
-
-
-def drop_pointer(tx: Transaction, person: PersonId, table: str, key: bytes) -> None:
-    """Delete a row that leads to a person, and the note of it."""
-    tx.put_row(table, key, None)
-    tx.put_row(INDEX, _index_key(person, table, key), None)
 
 
 def public(statement: dict[str, str | int], at: Instant) -> bytes:

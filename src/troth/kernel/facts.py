@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from troth.kernel.looking import Looks
 from troth.kernel.regimes import Ruleset
 from troth.terms import Claim, Gathered, Instant, PersonId, Purpose, Refusal, Registry
 
@@ -23,6 +24,10 @@ class House:
         caps: Per purpose kind: at most `n` hand-overs in `days`, over all brands.
         registries: Opt-out registries by regime.
         clock_sure: False when the clock is behind the last checkpoint.
+        unsure_before: A restore without its whole restriction journal: who agreed no later than
+            this may have taken it back since, and nobody knows; 0 where all is known.
+        looks: What staff may do when they look at people.
+        prohibited: Category → purposes it must never serve, nor those above and below them.
         memo: What the gate worked out from this house alone, kept so that it is worked out once;
             never read by anybody else, no part of the value.
     """
@@ -40,6 +45,9 @@ class House:
     registries: Mapping[str, Registry] = field(default_factory=dict)
     agreements: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     clock_sure: bool = True
+    unsure_before: int = 0
+    looks: Looks = field(default_factory=Looks)
+    prohibited: Mapping[str, frozenset[str]] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -53,6 +61,8 @@ class Facts:
         asked: The person's address was already asked once by this responsible party.
         mandate: As what the actor, a person, may act for this one (competent_person, contact_of,
             agent), or merged: the id is one of their own; "" where they are nobody else.
+        contained: The reason the request names is open and contains this person.
+        seen: Categories this actor saw of this person today already.
         memo: What the gate found out from these facts, kept while it decides; no part of them.
     """
 
@@ -63,4 +73,6 @@ class Facts:
     gathered: Gathered | None
     asked: bool = False
     mandate: str = ""
+    contained: bool = False
+    seen: frozenset[str] = frozenset()
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)

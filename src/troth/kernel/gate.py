@@ -14,11 +14,13 @@ from typing import Any, Final, NoReturn, Self, cast
 import msgspec
 
 from troth.errors import InvalidInput
+from troth.kernel.cases import kind_of
 from troth.kernel.claims import agreement_live, judge_claim
 from troth.kernel.consent import level_categories, own_categories
 from troth.kernel.facts import Facts, House
 from troth.kernel.grounds import QUARTER
 from troth.kernel.plans import SHAPED_BY_LEVEL, Plan, answered, ask_timed, objections, wished
+from troth.kernel.purposes import banned_categories
 from troth.kernel.reasons import REMEDIES, RULES, explain, house_reason, refusal
 from troth.terms import (
     NO_RECORD,
@@ -158,6 +160,7 @@ def _plan(request: UseRequest, house: House, record: PersonRecord) -> Plan:
         request.categories,
         actor.role,
         not actor.id,
+        request.reason and kind_of(request.reason),
         request.agreement and (request.agreement, agreement_live(request, house)),
         record.residence,
         record.subject,
@@ -290,7 +293,7 @@ def allowed_categories(request: UseRequest, facts: Facts) -> frozenset[str]:
     if purpose.kind is PurposeKind.CONSENT_REQUEST:
         return frozenset()
     house, record = facts.house, facts.gathered.record
-    may = (purpose.categories & house.labels) - house.special
+    may = (purpose.categories & house.labels) - house.special - banned_categories(purpose, house)
     if purpose.kind in SHAPED_BY_LEVEL:
         opened = level_categories(record, house, request.at, request.channel or "")
         may &= opened | own_categories(record, house, purpose, request.at)
@@ -308,6 +311,7 @@ def inputs_digest(request: UseRequest, facts: Facts) -> str:
     whole: tuple[Any, ...] = (
         RULES_VERSION, house.version, house.ruleset.digest, request, staff, _told(facts.gathered),
         facts.asked, *((facts.mandate,) if facts.mandate else ()),
+        *((facts.contained, facts.seen) if facts.contained or facts.seen else ()),
     )  # fmt: skip
     return hashlib.sha256(_encoder.encode(whole)).hexdigest()
 

@@ -1,7 +1,7 @@
 """The house as published: drafts' bytes in, the values decisions rest on out.
 
 Published names: `house` (troth.toml), `purpose:NAME`, `regime:NAME`, `calendar:NAME`,
-`notice:NAME@VERSION`, `registry:REGIME`, `waiver:REGIME`. Only published bytes count.
+`notice:NAME@VERSION`, `registry:REGIME`, `waiver:REGIME`, `restore`. Only published bytes count.
 """
 
 import tomllib
@@ -13,7 +13,9 @@ import msgspec
 from troth.errors import InvalidInput
 from troth.kernel import regimes
 from troth.kernel.facts import House
+from troth.kernel.looking import read_looks
 from troth.kernel.predicates import PREDICATES
+from troth.kernel.purposes import lineage, tree_of, within
 from troth.terms import (
     SECOND,
     Instant,
@@ -23,6 +25,9 @@ from troth.terms import (
     Registry,
     from_zulu,
 )
+
+RESTORE = "restore"
+"""What the newest restore found out about the restriction journal, published by it alone."""
 
 
 def parse_toml(name: str, raw: bytes) -> dict[str, Any]:
@@ -70,10 +75,13 @@ def read_ruleset(published: Iterable[Published]) -> regimes.Ruleset:
     return regimes.load(files, calendars, PREDICATES)
 
 
-def read_house(version: int, published: Iterable[Published]) -> House:
+def read_house(
+    version: int, published: Iterable[Published], shipped: Mapping[str, Any] | None = None
+) -> House:
     """Build the house of one version from everything published, oldest first.
 
-    Costs some milliseconds; keep it per house version.
+    Costs some milliseconds; keep it per house version. `shipped` holds what `[access]` says where
+    the house says nothing.
 
     Raises:
         InvalidInput: Nothing is published yet, or a published draft does not read.
@@ -98,7 +106,43 @@ def read_house(version: int, published: Iterable[Published]) -> House:
         material=_material(every),
         caps=_caps(values.get("limits", {})),
         registries=_registries(every),
+        unsure_before=_unsure(every),
+        looks=read_looks(shipped or {}, values.get("access", {})),
+        prohibited=_prohibited(values.get("labels", {}), purposes),
     )
+
+
+def _prohibited(
+    table: Mapping[str, Any], purposes: Mapping[str, Purpose]
+) -> dict[str, frozenset[str]]:
+    """Read `[labels."CATEGORY"] prohibited = [PURPOSE, …]`; a word nobody knows does not load."""
+    known = {c for p in purposes.values() for c in p.categories}
+    out = {}
+    for label, row in table.items():
+        named = row.get("prohibited") if isinstance(row, Mapping) and len(row) == 1 else None
+        if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
+            raise InvalidInput(
+                f'troth.toml: [labels."{label}"] says more or less than prohibited',
+                'write prohibited = ["PURPOSE"]',
+            )
+        if not any(within(category, label) for category in known):
+            raise InvalidInput(
+                f'troth.toml: [labels."{label}"] is a category of no purpose', "correct the name"
+            )
+        for name in named:
+            if not lineage(name, tree_of(purposes.values())):
+                raise InvalidInput(
+                    f'troth.toml: [labels."{label}"] prohibits {name}, which is no purpose',
+                    "name a published purpose whose parents exist",
+                )
+        out[label] = frozenset(named)
+    return out
+
+
+def _unsure(published: list[Published]) -> int:
+    """Return up to when nobody knows what was withdrawn: said by the newest restore."""
+    said = next((p for p in reversed(published) if p.name == RESTORE), None)
+    return int(msgspec.json.decode(said.data)["unsure_before"]) if said else 0
 
 
 def _levels(table: Mapping[str, Iterable[str]]) -> tuple[frozenset[str], ...]:

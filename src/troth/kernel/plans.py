@@ -22,13 +22,16 @@ from troth.kernel.grounds import (
     look_up,
     record_of,
     scopes_of,
+    what_stands,
 )
+from troth.kernel.looking import combined, is_look
 from troth.kernel.predicates import PREDICATES, Predicate, blocks_use, opted_out, zones_of
 from troth.kernel.reasons import CAUTIOUS, REMEDIES, house_reason
 from troth.kernel.regimes import Rule
 from troth.kernel.wishes import judge
 from troth.terms import (
     DAY,
+    GRANTING,
     SECOND,
     Action,
     Block,
@@ -175,7 +178,10 @@ class Plan:
         self.answered: Answered = (Instant(-1), (), {})
         self.scopes = scopes_of(request, house)
         self.waived = _waived(rules, house)
-        self.house_rules = _house_rules(request, self, {rule.predicate for rule in rules})
+        predicates = {rule.predicate for rule in rules}
+        self.house_rules = _house_rules(request, self, predicates)
+        if house.unsure_before and kind not in SILENT:
+            self.house_rules += (("house.restored", _unsure),)
         self.plain_rules = tuple(each for each in self.house_rules if each[1] not in _UNUSUAL)
 
 
@@ -296,10 +302,35 @@ def _opted_out(
     return opted_out(request, facts)
 
 
+def _unsure(
+    request: UseRequest, _record: PersonRecord, facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    """After a restore that lost withdrawals only a yes given since then counts, and no sale."""
+    sure = any(
+        status in GRANTING and act is not None and act.at > facts.house.unsure_before
+        for status, act, _ in what_stands(request, facts)
+    )
+    return None if sure else ReasonCode.NO_CONSENT
+
+
 def _none_agreed(
     _request: UseRequest, _record: PersonRecord, _facts: Facts, _plan: Plan
 ) -> ReasonCode | None:
     return ReasonCode.CATEGORY_NOT_AGREED
+
+
+def _contained(
+    _request: UseRequest, _record: PersonRecord, facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    return None if facts.contained else ReasonCode.REASON_WITHOUT_PERSON
+
+
+def _apart(
+    request: UseRequest, _record: PersonRecord, facts: Facts, _plan: Plan
+) -> ReasonCode | None:
+    house = facts.house
+    together = combined(house.looks, house.special, request.categories, facts.seen)
+    return ReasonCode.COMBINATION if together else None
 
 
 def _capped(
@@ -324,6 +355,8 @@ def _house_rules(
     rules: list[tuple[str, HouseRule]] = [("house.state", _state)]
     if request.actor.role is Role.PERSON:
         rules.append(("house.own", _themselves))
+    if is_look(request):
+        rules += [("house.reason", _contained), ("house.combination", _apart)]
     if plan.sends:
         rules.append(("house.address", _address))
     if kind in MARKETING:

@@ -207,7 +207,8 @@ def cuts(house: House, at: Instant) -> tuple[tuple[int, ...], ...]:
     """Return per kind of moment every instant a decision at `at` could compare one with."""
     months = {purpose.consent_months for purpose in house.purposes.values()} - {0}
     days = {days for _, days in house.caps.values()}
-    acts, relations, sent = {int(at)}, {0, int(at)}, {int(at), at + SECOND - 1}
+    acts, relations = {int(at), house.unsure_before}, {0, int(at)}
+    sent = {int(at), at + SECOND - 1}
     for count in months:
         acts |= _consent_ends(at, count)
     for rule in house.ruleset.rules:

@@ -15,7 +15,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from troth.errors import EvidenceBroken, InvalidInput
 
@@ -24,12 +24,15 @@ SALT_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 COMMITMENT_TAG = b"evd1"
 PRIVATE, PUBLIC = b"\x00", b"\x01"
-EVENT_EXTRA, ERASED_EXTRA = 0x01, 0x02
+EVENT_EXTRA, ERASED_EXTRA, PUBLIC_EXTRA = 0x01, 0x02, 0x03
 ED25519_NOTE, ED25519_COSIGNATURE = 0x01, 0x04
 RECEIPT_HEADER = "c2sp.org/tlog-proof@v1"
 MAX_SIGNATURES = 64
 MAX_RECEIPT_BYTES = 1 << 20
 _SIGNATURE_PREFIX = "\u2014 "
+UNTIL = "#log-until"
+"""First word of a policy line that names a key disowned since: a comment to every other verifier,
+which then knows no such key and believes nothing it signed."""
 _NUMBER = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
 _leaf = hashlib.sha256(b"\x00")
 _node = hashlib.sha256(b"\x01")
@@ -281,16 +284,21 @@ class Checkpoint:
 
 def parse_checkpoint(text: str) -> Checkpoint:
     """Read a checkpoint's text; extension lines are refused, cosignatures do not cover them."""
+    checkpoint = read_checkpoint(text)
+    if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
+        raise InvalidInput("an empty ledger has the root SHA-256 of nothing")
+    return checkpoint
+
+
+def read_checkpoint(text: str) -> Checkpoint:
+    """Read a checkpoint's three lines; whether an empty log has the empty root is not asked."""
     lines = text.split("\n")
     if len(lines) != 4 or lines[3] or not lines[0]:  # noqa: PLR2004
         raise InvalidInput("a checkpoint has three lines: origin, size, root")
     root = unb64(lines[2])
     if len(root) != HASH_BYTES:
         raise InvalidInput(f"a root has {HASH_BYTES} bytes")
-    checkpoint = Checkpoint(lines[0], number(lines[1]), root)
-    if checkpoint.size == 0 and root != EMPTY_ROOT:
-        raise InvalidInput("an empty ledger has the root SHA-256 of nothing")
-    return checkpoint
+    return Checkpoint(lines[0], number(lines[1]), root)
 
 
 def cosigned_text(checkpoint_text: str, timestamp: int) -> bytes:
@@ -302,8 +310,12 @@ def cosigned_text(checkpoint_text: str, timestamp: int) -> bytes:
 class Policy:
     """Whom to believe: logs, witnesses, groups and the quorum (c2sp.org/tlog-policy).
 
+    Several keys may sign for one log while its key is changed: any of them is enough, and every
+    one that signed must be right.
+
     Attributes:
         check: The Ed25519 check used for every signature.
+        until: Public key → the last size it signed honestly, for a key disowned since.
     """
 
     logs: tuple[Key, ...]
@@ -311,6 +323,7 @@ class Policy:
     groups: Mapping[str, tuple[int, tuple[str, ...]]]
     quorum: str
     check: Ed25519Check
+    until: Mapping[bytes, int] = field(default_factory=dict)
 
 
 MAX_POLICY_LINES = 1_000
@@ -328,7 +341,7 @@ def parse_policy(text: str, check: Ed25519Check) -> Policy:
         raise InvalidInput(f"a policy has at most {MAX_POLICY_LINES} lines")
     for at, line in enumerate(rows, 1):
         words = re.split(r"[ \t]+", line.strip(" \t"))
-        if words == [""] or words[0].startswith("#"):
+        if words == [""] or (words[0].startswith("#") and words[0] != UNTIL):
             continue
         try:
             draft.read(words)
@@ -338,7 +351,8 @@ def parse_policy(text: str, check: Ed25519Check) -> Policy:
         raise InvalidInput("a policy has exactly one quorum line")
     if not draft.logs:
         raise InvalidInput("a policy names at least one log")
-    return Policy(tuple(draft.logs), draft.witnesses, draft.groups, draft.quorum, check)
+    logs, groups = tuple(draft.logs), draft.groups
+    return Policy(logs, draft.witnesses, groups, draft.quorum, check, draft.until)
 
 
 class _PolicyDraft:
@@ -349,12 +363,14 @@ class _PolicyDraft:
         self.witnesses: dict[str, Key] = {}
         self.groups: dict[str, tuple[int, tuple[str, ...]]] = {}
         self.quorum: str | None = None
+        self.until: dict[bytes, int] = {}
         self._members: set[str] = set()
         self._keys: set[bytes] = set()
 
     def read(self, words: list[str]) -> None:
         verbs: dict[str, Callable[[list[str]], None]] = {
             "log": self._log,
+            UNTIL: self._until,
             "witness": self._witness,
             "group": self._group,
             "quorum": self._quorum,
@@ -377,6 +393,13 @@ class _PolicyDraft:
         if len(words) not in (1, 2):
             raise InvalidInput("log <vkey> [url]")
         self.logs.append(self._key(words[0], ED25519_NOTE))
+
+    def _until(self, words: list[str]) -> None:
+        if len(words) != 2:  # noqa: PLR2004
+            raise InvalidInput(f"{UNTIL} <size> <vkey>")
+        key = self._key(words[1], ED25519_NOTE)
+        self.until[key.public] = number(words[0])
+        self.logs.append(key)
 
     def _name(self, name: str) -> str:
         if name in self.witnesses or name in self.groups or name == "none":
@@ -429,13 +452,27 @@ def _cosigned(policy: Policy, text: str, key: Key, signature: bytes) -> bool:
     return policy.check(key.public, signature[8:], cosigned_text(text, timestamp))
 
 
+def _signed(policy: Policy, key: Key, checkpoint: Checkpoint, signature: bytes) -> bool:
+    """Check a log's signature; that of a key disowned before this size counts for nothing."""
+    if not policy.check(key.public, signature, checkpoint.text.encode()):
+        raise EvidenceBroken("a log signature on the checkpoint is wrong")
+    return checkpoint.size <= policy.until.get(key.public, checkpoint.size)
+
+
+def _unsigned(policy: Policy, checkpoint: Checkpoint, lines: Sequence[SignatureLine]) -> str:
+    disowned = {(key.name, key.id) for key in policy.logs if key.public in policy.until}
+    if any((line.name, line.id) in disowned for line in lines):
+        return f"the key that signed size {checkpoint.size} was disowned before it"
+    return "no log of the policy signed this checkpoint"
+
+
 def verify_note(note: str, policy: Policy) -> Checkpoint:
     """Check a signed checkpoint and return what it says.
 
     Raises:
         InvalidInput: Not a checkpoint note.
-        EvidenceBroken: No known log signed it, a known key's signature is wrong, or too few
-            distinct witnesses cosigned.
+        EvidenceBroken: No known log signed it, a known key's signature is wrong, the key that
+            signed it was disowned at a smaller size, or too few distinct witnesses cosigned.
     """
     text, lines = parse_note(note)
     checkpoint = parse_checkpoint(text)
@@ -446,16 +483,14 @@ def verify_note(note: str, policy: Policy) -> Checkpoint:
     for line in lines:
         place = (line.name, line.id)
         if place in logs:
-            if not policy.check(logs[place].public, line.signature, text.encode()):
-                raise EvidenceBroken("a log signature on the checkpoint is wrong")
-            signed = True
+            signed |= _signed(policy, logs[place], checkpoint, line.signature)
         elif place in witnesses:
             name, key = witnesses[place]
             if not _cosigned(policy, text, key, line.signature):
                 raise EvidenceBroken("a witness signature on the checkpoint is wrong")
             seen.add(name)
     if not signed:
-        raise EvidenceBroken("no log of the policy signed this checkpoint")
+        raise EvidenceBroken(_unsigned(policy, checkpoint, lines))
     if not _quorum_met(policy, seen):
         raise EvidenceBroken(f"{len(seen)} known witnesses are too few for the quorum")
     return checkpoint
@@ -466,13 +501,17 @@ class Receipt:
     """A receipt whose proof held.
 
     Attributes:
-        event: Canonical event bytes; None when only existence is proven (after an erasure).
+        event: Canonical event bytes; None when only existence is proven (after an erasure), or
+            a public statement.
+        c: Commitment of a private event; b"" of a public statement.
+        statement: Canonical bytes of a public statement of the log; None of a private event.
     """
 
     event: bytes | None
     c: bytes
     index: int
     checkpoint: Checkpoint
+    statement: bytes | None = None
 
 
 def write_receipt(extra: bytes, index: int, path: Sequence[bytes], note: str) -> str:
@@ -491,6 +530,11 @@ def erased_extra(c: bytes) -> bytes:
     return bytes([ERASED_EXTRA]) + c
 
 
+def public_extra(entry: bytes) -> bytes:
+    """Return the extra of a public statement's proof, such as that of an erasure."""
+    return bytes([PUBLIC_EXTRA]) + entry
+
+
 def read_receipt(text: str | bytes, policy: Policy) -> Receipt:
     """Verify a receipt and return what it proves.
 
@@ -504,11 +548,9 @@ def read_receipt(text: str | bytes, policy: Policy) -> Receipt:
     """
     extra, index, path, note = _split_receipt(text)
     checkpoint = verify_note(note, policy)
-    event, c = _read_extra(extra)
-    verify_inclusion(
-        private_entry(c), index=index, size=checkpoint.size, path=path, root=checkpoint.root
-    )
-    return Receipt(event, c, index, checkpoint)
+    entry, event, c, statement = _read_extra(extra)
+    verify_inclusion(entry, index=index, size=checkpoint.size, path=path, root=checkpoint.root)
+    return Receipt(event, c, index, checkpoint, statement)
 
 
 def verify_receipt(text: str | bytes, policy: Policy) -> None:
@@ -536,10 +578,14 @@ def _split_receipt(text: str | bytes) -> tuple[bytes, int, list[bytes], str]:
     return unb64(lines[1][6:]), number(lines[2][6:]), path, note
 
 
-def _read_extra(extra: bytes) -> tuple[bytes | None, bytes]:
+def _read_extra(extra: bytes) -> tuple[bytes, bytes | None, bytes, bytes | None]:
+    """Return the entry an extra stands for, and of it: event, commitment, public statement."""
     if extra[:1] == bytes([ERASED_EXTRA]) and len(extra) == 1 + HASH_BYTES:
-        return None, extra[1:]
+        return private_entry(extra[1:]), None, extra[1:], None
     if extra[:1] == bytes([EVENT_EXTRA]) and len(extra) > 1 + SALT_BYTES:
         salt, event = extra[1 : 1 + SALT_BYTES], extra[1 + SALT_BYTES :]
-        return event, commitment(salt, event)
+        c = commitment(salt, event)
+        return private_entry(c), event, c, None
+    if extra[:2] == bytes([PUBLIC_EXTRA]) + PUBLIC and len(extra) > 2:  # noqa: PLR2004
+        return extra[1:], None, b"", extra[2:]
     raise InvalidInput("the receipt's extra is of no known kind")

@@ -41,12 +41,17 @@ def _consent(said: events.ConsentAct) -> _Facts | None:
     if said.status not in DENYING:
         return None
     channels = ",".join(said.channels)
-    return RESTRICTION, {
+    told: dict[str, str | int] = {
         "purpose": said.purpose,
         "channels": channels,
         "status": str(said.status),
         "categories": ",".join(said.categories or ()),
     }
+    if said.level is not None:
+        told["level"] = said.level
+    if said.given_by != "self":
+        told["by"] = said.given_by
+    return RESTRICTION, told
 
 
 def _restricted(said: events.ProcessingRestricted) -> _Facts | None:

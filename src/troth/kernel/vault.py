@@ -10,7 +10,8 @@ import struct
 import threading
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -19,10 +20,11 @@ from typing import Annotated, Any, TypedDict
 import msgspec
 
 from troth import crypto
-from troth.errors import EvidenceBroken, InvalidInput, NotFound
+from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound, Unavailable
 from troth.kernel import events
 from troth.kernel.columns import Columns
 from troth.kernel.gate import Permit
+from troth.kernel.masks import masked as _masked
 from troth.ports import KeyStore, Randomness
 from troth.terms import (
     DAY,
@@ -31,7 +33,6 @@ from troth.terms import (
     Action,
     Instant,
     KeyRow,
-    Mask,
     PersonId,
     Sealed,
     address_field,
@@ -51,6 +52,7 @@ EVENT_FIELD = "event"
 _RECORD_KEY, _CHECK_VALUE = b"pv1rec\x01", b"pv1kcv\x01"
 CACHE_S = 60
 CACHE_PEOPLE = 20_000
+TRIES = 5
 
 
 def lp(*parts: bytes) -> bytes:
@@ -162,6 +164,14 @@ def _unwrap(shard: crypto.Aead, workspace: bytes, row: KeyRow) -> tuple[bytes, b
     return raw, record
 
 
+class Rewrapped(Conflict):
+    """The shard a key was wrapped for got a new key meanwhile; nothing was stored."""
+
+
+class _Moved(Exception):  # noqa: N818 - never leaves this file
+    """Key row and shard key are of two epochs: one was read before a roll, one after."""
+
+
 class Shredded(NotFound):
     """The key was destroyed on purpose: nothing under this id is readable, ever again."""
 
@@ -176,6 +186,15 @@ class _Entry:
     shredded: set[tuple[str, int]] = field(default_factory=set)
     broken: dict[tuple[str, int], EvidenceBroken] = field(default_factory=dict)
     keys: dict[tuple[str, int], DataKey] = field(default_factory=dict)
+    reread: bool = False
+
+    def gone(self, scope: str, kver: int) -> bool:
+        """Tell whether a key that is not here was destroyed, alone or with all of the person's.
+
+        A person's data key that has a newer version was only replaced: they themselves are not.
+        """
+        whole = "" not in self.newest and any(s == "" for s, _ in self.shredded)
+        return whole or any(s == scope and kver in (0, v) for s, v in self.shredded)
 
     def take(self, row: KeyRow) -> None:
         """Note a row as read; it is unwrapped when it is asked for."""
@@ -264,6 +283,8 @@ class Keyring:
             return None
         try:
             epoch, shard = self._shard(row.person)
+            if epoch != row.epoch and not entry.reread:
+                raise _Moved
             if epoch != row.epoch:
                 raise EvidenceBroken("a key row is of another epoch")  # noqa: TRY301 - noted below
             made = _unwrap(shard, self.workspace, row)
@@ -285,7 +306,12 @@ class Keyring:
         if entry is None or not at - CACHE_S * SECOND <= entry.read_at <= at:
             entry = self._entries([person], at)[person]
         place = (scope, kver or entry.newest.get(scope, 0))
-        found = entry.keys.get(place) or self._unwrapped(entry, place)
+        try:
+            found = entry.keys.get(place) or self._unwrapped(entry, place)
+        except _Moved:
+            entry = self._again(person, at)
+            place = (scope, kver or entry.newest.get(scope, 0))
+            found = self._unwrapped(entry, place)
         if found is not None and not entry.broken:
             return found
         broken = max(
@@ -295,10 +321,18 @@ class Keyring:
             raise entry.broken[scope, broken].with_traceback(None)
         if found is not None:
             return found
-        gone = any(s in (scope, "") and (kver in (0, v) or s == "") for s, v in entry.shredded)
-        if gone:
+        if entry.gone(scope, kver):
             raise Shredded("the key under this id was destroyed; nothing here can be read again")
         raise NotFound("no key was made yet under this id")
+
+    def _again(self, person: PersonId, at: Instant) -> _Entry:
+        """Read a person's key rows and the shard keys anew: an epoch ended meanwhile."""
+        self._forget(person)
+        with self._lock:
+            self._shards.clear()
+        entry = self._entries([person], at)[person]
+        entry.reread = True
+        return entry
 
     def has(self, person: PersonId, at: Instant, scope: str = "") -> bool:
         """Say whether a readable key of this scope exists."""
@@ -328,18 +362,26 @@ class Keyring:
 
         Raises:
             Conflict: One exists, or the person or scope is fenced; none was made.
+            Unavailable: The key store does not answer.
         """
-        rows = []
-        for person, scope, kver in wanted:
-            epoch, shard_key = self._store.shard_key(shard_of(person))
-            raw = self._random.take(crypto.KEY_BYTES)
-            row = KeyRow(person, scope, kver, "active", b"", key_check(raw), epoch)
-            nonce = self._random.take(crypto.NONCE_BYTES)
-            wrapped = wrap(shard_key, nonce, raw, self.workspace, row)
-            rows.append(KeyRow(person, scope, kver, "active", wrapped, row.kcv, epoch))
-        self._store.add(rows)
-        for person, _, _ in wanted:
-            self._forget(person)
+        for _ in range(TRIES):
+            self._store.fence()
+            try:
+                self._store.add([self._made(*each) for each in wanted])
+            except Rewrapped:  # an epoch ended between reading a shard key and storing
+                continue
+            for person, _, _ in wanted:
+                self._forget(person)
+            return
+        raise Unavailable("the key store keeps changing its shard keys", "repeat in a moment", 1)
+
+    def _made(self, person: PersonId, scope: str, kver: int) -> KeyRow:
+        epoch, shard_key = self._store.shard_key(shard_of(person))
+        raw = self._random.take(crypto.KEY_BYTES)
+        row = KeyRow(person, scope, kver, "active", b"", key_check(raw), epoch)
+        nonce = self._random.take(crypto.NONCE_BYTES)
+        wrapped = wrap(shard_key, nonce, raw, self.workspace, row)
+        return KeyRow(person, scope, kver, "active", wrapped, row.kcv, epoch)
 
     def _forget(self, person: PersonId) -> None:
         with self._lock:
@@ -425,8 +467,14 @@ class Vault:
                 mask = "full"
             if mask is None:
                 raise InvalidInput(f"the permit does not cover the category of {row.field}")
-            out[row.field] = _masked(self._open(permit.person, row, at).decode(), mask)
+            key = self._mask_key(permit.purpose, row.field) if mask == "hash" else b""
+            out[row.field] = _masked(self._open(permit.person, row, at).decode(), mask, key)
         return out
+
+    def _mask_key(self, purpose: str, field_id: str) -> bytes:
+        """Return the key of masked digests: what two purposes see cannot be brought together."""
+        place = lp(b"mask", purpose.encode(), field_id.encode())
+        return crypto.mac(self.keys.secret("bi"), place)
 
     def open_merged(self, permit: Permit, person: PersonId, row: Sealed, at: Instant) -> str:
         """Open a value that another id of the permit's person holds: the caller knows whose it is.
@@ -575,6 +623,35 @@ class Vault:
         aad = record_aad(self.keys.workspace, row.field, person, row.row, row.version, kver)
         return key.record.open(nonce, sealed, aad)
 
+    def reseal(self, person: PersonId, row: Sealed, at: Instant) -> Sealed | None:
+        """Seal a row under the newest version of its key; None where it is already.
+
+        Upkeep: nobody is shown anything, place and version stay, the plain bytes too.
+
+        Raises:
+            Shredded: The key it lies under was destroyed: it can only be dropped.
+        """
+        scope = row.field if "/" in row.field else ""
+        key = self.keys.key(person, at, scope)
+        if read_header(row.rec)[0] == key.kver:
+            return None
+        plain = self._open(person, row, at)
+        aad = record_aad(self.keys.workspace, row.field, person, row.row, row.version, key.kver)
+        nonce = self._random.take(crypto.NONCE_BYTES)
+        return Sealed(row.field, row.row, row.version, seal(key, nonce, plain, aad))
+
+    def traces(self, person: PersonId, rows: Iterable[Sealed], at: Instant) -> list[bytes]:
+        """Return what a search after this person's erasure looks for: their values, in memory only.
+
+        Part of an erasure that is recorded, shown to nobody and kept nowhere; rows that do not
+        open any more betray nothing and are left out.
+        """
+        out = []
+        for row in rows:
+            with suppress(NotFound, EvidenceBroken):
+                out.append(self._open(person, row, at))
+        return out
+
     def seal_event(
         self, person: PersonId, n: int, plain: bytes, at: Instant, nonce: bytes = b""
     ) -> bytes:
@@ -593,20 +670,6 @@ def _is_address(permit: Permit, field_id: str) -> bool:
     channel = permit.request.channel
     sends = permit.request.action is Action.SEND
     return sends and channel is not None and field_id == address_field(channel)
-
-
-_MASKS: Mapping[str, Callable[[str], str]] = {
-    "full": lambda t: t,
-    "hash": lambda t: crypto.sha256(t.encode()).hex()[:16],
-    "year": lambda t: t[:4],
-    "last4": lambda t: "•" * max(0, len(t) - 4) + t[-4:] if len(t) > 4 else "•" * len(t),  # noqa: PLR2004
-    "initial": lambda t: t[:1] + "•••" if t else "",
-    "null": lambda _: "",
-}
-
-
-def _masked(text: str, mask: Mask) -> str:
-    return _MASKS[mask](text)
 
 
 def search_mac(secret: bytes, channel: str, normalised: str) -> bytes:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from troth.errors import Fault, InvalidInput
-from troth.surfaces import cli_audit, faults
+from troth.surfaces import (
+    cli_access,
+    cli_audit,
+    cli_backup,
+    cli_case,
+    cli_keys,
+    cli_staff,
+    cli_witness,
+    faults,
+)
 from troth.surfaces.commands.answer import Answer
 from troth.surfaces.frame import Command, Running, Stopped, everywhere
 
@@ -271,7 +280,7 @@ def explain(call: "Call", person: str, purpose: str, channel: str, reason: str) 
 
 @root.command()
 @click.argument("person", metavar="PERSON")
-@click.option("--now", is_flag=True, help="Do it without asking; it cannot be undone.")
+@click.option("--now", is_flag=True, help="Do not ask, and end the key epoch at once too.")
 @click.option("--request", default="", help="Id of the request; one is made if none is named.")
 @everywhere
 def erase(call: "Call", person: str, request: str, *, now: bool) -> Answer:
@@ -279,7 +288,7 @@ def erase(call: "Call", person: str, request: str, *, now: bool) -> Answer:
     from troth.surfaces.commands import rights
 
     asked = now or _asked("Erase this person for good? This cannot be undone")
-    return rights.erase(call, person, request, agreed=asked)
+    return rights.erase(call, person, request, agreed=asked, now=now)
 
 
 def _asked(question: str) -> bool:
@@ -1029,12 +1038,13 @@ def ledger_head(call: "Call") -> Answer:
 
 
 @ledger.command("verify")
+@click.option("--deep", is_flag=True, help="Open every event too, and walk every chain.")
 @everywhere
-def ledger_verify(call: "Call") -> Answer:
+def ledger_verify(call: "Call", *, deep: bool) -> Answer:
     """Recompute every entry, tile and root and check every signature."""
     from troth.surfaces.commands import ledger as log
 
-    return log.verify(call)
+    return log.verify(call, deep=deep)
 
 
 @ledger.command("prove")
@@ -1265,10 +1275,22 @@ def webhook_send(call: "Call") -> Answer:
 # Groups that lie in files of their own
 
 for _group in (
+    cli_access.access,
     cli_audit.audit,
     cli_audit.sbom,
+    cli_case.case,
+    cli_keys.keys,
+    cli_witness.witness,
 ):  # fmt: skip
     root.add_command(_group)
+
+for _command in cli_staff.COMMANDS:
+    staff.add_command(_command)
+
+for _command in cli_backup.COMMANDS:
+    root.add_command(_command)
+for _command in cli_witness.LEDGER:
+    ledger.add_command(_command)
 
 
 # The edge

@@ -9,7 +9,7 @@ from typing import Any
 
 from troth.kernel import events
 from troth.kernel.facts import House
-from troth.surfaces import timeline_own, words
+from troth.surfaces import timeline_looks, timeline_own, words
 from troth.surfaces.said import N_, Listed, Said, counted
 from troth.surfaces.timeline_words import (
     ACTIONS,
@@ -171,14 +171,11 @@ def _permitted(told: events.UsePermitted, house: House) -> Told:
 
 
 def _read(told: events.DataRead, house: House) -> Told:
-    return Told(
-        "reading",
-        Said("Your data was looked at: %(purpose)s", {"purpose": titled(house, told.purpose)}),
-        pairs(
-            (N_("What"), _data(told.fields)),
-            (N_("Reason given"), Said(told.reason or "")),
-        ),
-    )
+    return timeline_looks.read(told, titled(house, told.purpose))
+
+
+def _cased(told: events.CaseActed, _house: House) -> Told:
+    return timeline_looks.cased(told)
 
 
 def _relation(told: events.RelationRecorded, _house: House) -> Told:
@@ -313,6 +310,7 @@ _SAID: Mapping[type, Callable[[Any, House], Told]] = {
     events.MessageBooked: _booked,
     events.MessageOutcome: _outcome,
     events.DataRead: _read,
+    events.CaseActed: _cased,
     events.PersonMerged: _merged,
     events.PersonUnmerged: _plain("house", N_("Two records that were wrongly one are two again"),
                                   "reason"),

@@ -405,6 +405,21 @@ class SqliteTransaction(SqliteView):
             [(number, r.field, r.row, r.version, r.rec) for r in rows],
         )
 
+    def put_body(self, person: PersonId, n: int, rec: bytes) -> None:
+        """Replace the sealed body of an event by the same one under a newer key."""
+        sql = "UPDATE body SET rec = ? WHERE person = ? AND n = ?"
+        self._con.execute(sql, (rec, self._local(person), n))
+
+    def all_sealed(self, person: PersonId) -> list[Sealed]:
+        """Return every sealed row of a person."""
+        sql = "SELECT field, row, version, rec FROM sealed WHERE person = ?"
+        return [Sealed(*row) for row in self._con.execute(sql, (self._local(person),))]
+
+    def carried(self, person: PersonId) -> int:
+        """Count the person's jobs that are not at their end: they may carry sealed bytes."""
+        sql = "SELECT count(*) FROM job WHERE person = ? AND payload <> x''"
+        return int(self._con.execute(sql, (person,)).fetchone()[0])
+
     def drop_sealed(self, person: PersonId, fields: Sequence[str]) -> int:
         """Delete sealed rows of these fields."""
         number, count = self._local(person), 0

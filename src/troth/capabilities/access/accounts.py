@@ -59,6 +59,7 @@ def _member(office: Office, actor: Actor) -> Member:
         return Member(actor, "none", (), Instant(0), 0)
     ways = ["passkey"] if any(p.state == "good" for p in office.store.passkeys(key)) else []
     ways += ["totp"] if found.totp else []
+    ways += ["oidc"] if office.store.bound(key) else []
     codes = len(office.store.codes(key))
     return Member(actor, found.state, tuple(ways), Instant(found.last), codes)
 
@@ -81,8 +82,10 @@ def invite(office: Office, who: Actor, by: Actor) -> str:
 
     Raises:
         NotFound: They are not listed in `troth.toml`.
-        Conflict: The account is in use, or suspended.
+        Conflict: The account is in use, or suspended, or nobody signs in by a link here.
     """
+    if office.ways != "own":
+        raise Conflict("staff sign in by your identity provider", "no link is needed: /signin")
     key = _listed(office, who)
     found = office.store.account(key)
     if found is not None and found.state != "invited":
@@ -111,7 +114,7 @@ def read_invite(office: Office, token: str) -> Invited:
     key = office.store.invite(digest, office.clock.now())
     account = office.store.account(key) if key else None
     actor = holder(office, key) if key else None
-    if account is None or actor is None or account.state != "invited":
+    if account is None or actor is None or account.state != "invited" or office.ways != "own":
         raise NotFound(*_OVER)
     return Invited(actor, account, digest)
 
@@ -210,7 +213,8 @@ def drop_passkey(office: Office, who: Actor, ident: bytes) -> None:
     """
     account = _account(office, who)
     working = [p for p in office.store.passkeys(account.key) if p.state == "good"]
-    if not account.totp and [p.id for p in working] == [ident]:
+    other = account.totp or office.store.bound(account.key)
+    if not other and [p.id for p in working] == [ident]:
         raise Conflict("this is your only way to sign in", "add another passkey first")
     note(office, "passkey_dropped", spelt(office, who), who, "passkey")
     office.store.drop_passkey(account.key, ident)
@@ -225,7 +229,7 @@ def suspend(office: Office, who: Actor, by: Actor) -> None:
     key = _listed(office, who)
     note(office, "suspended", spelt(office, who), by)
     office.store.add_account(Account(key, "invited", office.desk.randomness.take(HANDLE_BYTES)))
-    for state in ("active", "invited"):
+    for state in ("active", "invited", "active"):  # who signs in meanwhile moves to active once
         office.store.move(key, state, "suspended")
 
 
@@ -240,7 +244,7 @@ def restore(office: Office, who: Actor, by: Actor) -> None:
     if account.state != "suspended":
         raise Conflict("this account is not suspended", "nothing was changed")
     note(office, "restored", spelt(office, who), by)
-    ways = account.totp or office.store.passkeys(account.key)
+    ways = account.totp or office.store.passkeys(account.key) or office.store.bound(account.key)
     office.store.move(account.key, "suspended", "active" if ways else "invited")
 
 

@@ -7,6 +7,7 @@ house knows (a claim refused, an unknown id) goes to the house chain.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from troth.capabilities.access import canaries
 from troth.kernel import events, gate, telling
 from troth.kernel.desk import ASK_ONCE, Desk
 from troth.kernel.facts import Facts
@@ -116,7 +117,10 @@ def _round(desk: Desk, ask: Ask, names: list[str], answers: dict[str, Answer]) -
             answers |= dict.fromkeys(names, _no(claim.reasons))
             return []
         people = {name: desk.find(view, name) for name in names}
+        hidden = [p for p in people.values() if p and canaries.is_one(view, p)]
         prepared, told = _judge_all(desk, view, ask, claim, people)
+    for person in hidden:
+        canaries.sound(desk, person, ask.actor)
     with desk.store.book(house_version) as tx:
         late = _asked_meanwhile(tx, told)
         moved = late | tx.append([p for p in prepared if p.person not in late])

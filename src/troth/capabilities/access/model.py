@@ -8,7 +8,9 @@ from troth.kernel.desk import Desk
 from troth.ports import Clock, Passkeys, SigninStore
 from troth.terms import Account, Actor, Instant
 
-Method = Literal["passkey", "totp", "recovery"]
+Method = Literal["passkey", "totp", "recovery", "oidc", "oidc_again"]
+Ways = Literal["own", "provider"]
+"""Whether staff may prove themselves here, or at the house's identity provider alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Office:
         listed: Role → ids of its staff, from `troth.toml`.
         secret: Keys digests, seals and codes of accounts; derived, kept in no file of its own.
         title: The house, as authenticator apps show it.
+        ways: With "provider" only IT's recovery codes still open anything here.
     """
 
     desk: Desk
@@ -56,6 +59,7 @@ class Office:
     limits: Limits
     secret: bytes
     title: str
+    ways: Ways = "own"
 
 
 @dataclass(frozen=True, slots=True)

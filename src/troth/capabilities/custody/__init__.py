@@ -1,5 +1,7 @@
 """Custody: publish what the house decides by, sign what was booked, check it, keep no longer."""
 
+from troth.capabilities.custody.checking import Watch as Walked
+from troth.capabilities.custody.checking import check_anchors, check_chains, check_keys
 from troth.capabilities.custody.journal import JOURNAL, guard_journal, journal_missing, keep_tip
 from troth.capabilities.custody.keeping import (
     BEHAVIOUR,
@@ -14,27 +16,87 @@ from troth.capabilities.custody.keeping import (
     retention_plan,
 )
 from troth.capabilities.custody.publishing import apply, changes, found
-from troth.capabilities.custody.signing import Signer, guard, sign
+from troth.capabilities.custody.rotation import (
+    check_rotation,
+    continued,
+    disown,
+    origins,
+    retire,
+    rotate,
+)
+from troth.capabilities.custody.signing import (
+    FIRST_SECRET,
+    Log,
+    LogKey,
+    Signer,
+    guard,
+    guard_start,
+    log_keys,
+    put_keys,
+    secret_of,
+    sign,
+    signer,
+)
+from troth.capabilities.custody.trust import NONE, OWN, Trust, Witness, read_trust
+from troth.capabilities.custody.witnesses import (
+    Standing,
+    ask,
+    cosigned_at,
+    due,
+    newest_for_receipts,
+    seen_by,
+    standings,
+)
 
 __all__ = [
     "BEHAVIOUR",
+    "FIRST_SECRET",
     "JOURNAL",
+    "NONE",
+    "OWN",
     "PAGE",
     "PENDING",
+    "Log",
+    "LogKey",
     "Planned",
     "Signer",
+    "Standing",
+    "Trust",
+    "Walked",
     "Watch",
+    "Witness",
     "apply",
+    "ask",
     "changes",
+    "check_anchors",
+    "check_chains",
+    "check_keys",
+    "check_rotation",
+    "continued",
+    "cosigned_at",
+    "disown",
+    "due",
     "finish_retention",
     "found",
     "guard",
     "guard_journal",
+    "guard_start",
     "journal_missing",
     "keep_tip",
     "kept_until",
+    "log_keys",
+    "newest_for_receipts",
+    "origins",
+    "put_keys",
+    "read_trust",
     "retention_apply",
     "retention_of",
     "retention_plan",
+    "retire",
+    "rotate",
+    "secret_of",
+    "seen_by",
     "sign",
+    "signer",
+    "standings",
 ]

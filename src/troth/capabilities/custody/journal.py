@@ -1,6 +1,6 @@
 """The restriction journal, made whole after a crash between commit and journal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -19,6 +19,8 @@ _Known = frozenset[tuple[str | int, ...]]
 
 
 JOURNAL = "custody.journal"
+RESTORED = "restored"
+"""The act of a line that tells: here a restore began, and ledger sequences with it."""
 
 
 def keep_tip(desk: Desk) -> None:
@@ -63,12 +65,22 @@ def journal_missing(desk: Desk, due: Sequence[Due]) -> None:
         Unavailable: The journal cannot be written.
         EvidenceBroken: Its chain is broken, or an event does not open.
     """
-    known = frozenset(_name(line) for line in desk.journal.lines())
+    known = _known(desk.journal.lines())
     lines: list[restrictions.Line] = []
     with desk.store.look() as view:
         for each in due:
             lines += _missing(desk, view, each, known)
     desk.journal.note_all(lines)
+
+
+def _known(lines: Iterable[Mapping[str, str | int]]) -> _Known:
+    """Name the lines there are: after a restore sequences begin anew, and only erasures go on."""
+    found: set[tuple[str | int, ...]] = set()
+    for line in lines:
+        if line["act"] == RESTORED:
+            found = {name for name in found if name[0] == restrictions.ERASURE}
+        found.add(_name(line))
+    return frozenset(found)
 
 
 def _name(line: Mapping[str, str | int]) -> tuple[str | int, ...]:

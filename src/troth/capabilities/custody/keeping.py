@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from troth.kernel import cutting, events, restrictions, retention
+from troth.kernel import canaries, cutting, events, restrictions, retention
 from troth.kernel.desk import Desk
 from troth.kernel.vault import Chunk
 from troth.ports import View
@@ -86,7 +86,8 @@ def _pages(desk: Desk, view: View) -> Iterator[list[Gathered]]:
     after: PersonId | None = None
     while people := view.people(after, PAGE):
         after = people[-1]
-        page = view.gather([p for p in people if p != desk.scribe.house], None)
+        known = [p for p in canaries.without(view, people) if p != desk.scribe.house]
+        page = view.gather(known, None)
         yield [g for g in page if not g.record.erasing]
 
 

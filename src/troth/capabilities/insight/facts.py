@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from troth.engines import ranking
-from troth.kernel import audience, consent, events, exclusions, gate
+from troth.kernel import audience, canaries, consent, events, exclusions, gate
 from troth.kernel.columns import Columns
 from troth.kernel.desk import Desk
 from troth.kernel.facts import Facts, House
@@ -69,7 +69,7 @@ def pages(desk: Desk, view: View, part: Range = EVERYBODY) -> Iterator[list[Gath
         after, left = people[-1], left - len(people)
         yield [
             g
-            for g in view.gather(people, Channel.EMAIL)
+            for g in view.gather(canaries.without(view, people), Channel.EMAIL)
             if not g.record.erasing and not g.record.alias and g.person != desk.scribe.house
         ]
 

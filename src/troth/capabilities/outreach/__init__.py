@@ -6,6 +6,7 @@ over. What was booked is sealed until it leaves and gone afterwards.
 """
 
 from troth.capabilities.outreach.booking import book, job_kind
+from troth.capabilities.outreach.footer import anchor_line
 from troth.capabilities.outreach.handover import Courier
 from troth.capabilities.outreach.model import (
     BATCH,
@@ -57,6 +58,7 @@ __all__ = [
     "Taken",
     "Value",
     "Writer",
+    "anchor_line",
     "book",
     "book_letter",
     "compose",

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from troth.capabilities.outreach.model import Campaign, Judged, Value
 from troth.engines import mail
 from troth.errors import InvalidInput
-from troth.kernel import consent
+from troth.kernel import consent, proof
 from troth.kernel.house import parse_toml
-from troth.ports import View
+from troth.ports import Anchor, View
 from troth.terms import Instant, Purpose, PurposeKind, Refusal, moment
 
 USED = {
@@ -124,6 +124,11 @@ def used(categories: Sequence[str], values: Mapping[str, Value]) -> str:
         words for name, words in USED.items() if name in categories and values.get(SHOWN_BY[name])
     ]
     return f"We used {listed(shown)}; nothing else." if shown else ""
+
+
+def anchor_line(held: Anchor, base_url: str) -> mail.Anchored:
+    """Return the ledger's head as the last line of a wave's messages shows it."""
+    return mail.Anchored(held.origin, held.size, proof.b64(held.root), f"{base_url}/anchors")
 
 
 def listed(words: Sequence[str]) -> str:

@@ -240,36 +240,41 @@ class _Begun(NamedTuple):
 class Renderer:
     """Fills and signs messages of one campaign; keeps compiled frames and keys."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a message is made of
         self,
         desk: Desk,
         campaign: Campaign,
         shelf: Shelf,
         signers: Sequence[mail.Signer],
         counting: mail.Counting | None = None,
+        anchor: mail.Anchored | None = None,
     ) -> None:
         """Compile nothing yet; a template that does not read raises `InvalidInput`.
 
         With `counting` the message's links lead through the counter: for what is really sent.
+        `anchor` is the ledger's newest head, for the last line of every message of this wave.
         """
         self.desk = desk
         self.campaign = campaign
         self.shelf = shelf
         self.signers = signers
         self.counting = counting
+        self.anchor = anchor
         self.targets: dict[int, str] = {}
         template = mail.parse_template(campaign.template.data.decode())
         self._categories = template.categories
         if counting is not None:
             template, self.targets = mail.counted(template, counting, self._tag)
-        self._frames = mail.Frames(template)
+        self._frames = mail.Frames(mail.anchored(template, anchor) if anchor else template)
         self._measuring: tuple[int, Mapping[str, frozenset[str]]] = (-1, {})
         self._shapes: dict[tuple[object, ...], mail.Frame] = {}
         self._checked: set[tuple[int, tuple[str, ...]]] = set()
 
     def of(self, campaign: Campaign) -> "Renderer":
         """Return what renders the same for another round of the campaign."""
-        return Renderer(self.desk, campaign, self.shelf, self.signers, self.counting)
+        return Renderer(
+            self.desk, campaign, self.shelf, self.signers, self.counting, self.anchor
+        )
 
     def draft(
         self, view: View, judged: Judged, rows: Sequence[Sealed], ref: str, token: str

@@ -248,10 +248,8 @@ def level_asks(record: PersonRecord, house: House, now: Instant, level: int) -> 
     """Tell whether choosing a level is an agreement: it opens what is not agreed to now."""
     held = record.level
     rises = level > held and not (held < 0 and level <= consent.FREE_LEVEL)
-    lasting = level <= consent.FREE_LEVEL or _opens(house, level) <= consent.agreed_categories(
-        record, house, now
-    )
-    return rises or not lasting
+    agreed = consent.agreed_categories(record, house, now, after=house.unsure_before)
+    return rises or not (level <= consent.FREE_LEVEL or _opens(house, level) <= agreed)
 
 
 def _opens(house: House, level: int) -> frozenset[str]:

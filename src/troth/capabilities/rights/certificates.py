@@ -29,6 +29,8 @@ PUBLIC_EXTRA: Final = 0x03
 KEPT: Final = ("suppression", "commitments")
 """What an erasure keeps: the no of an address as a keyed code, and hashes in the tree."""
 _CHARS = 26
+_LATER: Final = ("epoch", "final_after", "searched", "searched_for")
+"""What certificates say since there are key epochs; older ones verify without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,10 @@ def written(
         "deleted": dict(done.counts),
         "kept": list(KEPT),
         "not_covered": list(done.not_covered),
+        "epoch": done.horizon.epoch or None,
+        "final_after": zulu(done.horizon.at) if done.horizon.state else None,
+        "searched": list(done.scanned.stores),
+        "searched_for": list(done.scanned.by),
         "checked_at": zulu(checked),
         "left": dict(left),
     }
@@ -218,6 +224,7 @@ def verify(paper: bytes, text: str, policy: proof.Policy) -> Mapping[str, Any]:
         "keys": data["keys_destroyed"],
         "counts": data["deleted"],
         "not_covered": data["not_covered"],
+        **{name: data[name] for name in _LATER if name in data},
     }
     if data["leaf"] != index or any(said.get(name) != value for name, value in held.items()):
         raise EvidenceBroken("the certificate says something else than the ledger")

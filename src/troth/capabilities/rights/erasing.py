@@ -1,12 +1,12 @@
 """Rights: a person's receipts and time-line, and erasure that can be shown.
 
-Erasure has five steps, each repeatable, resumable after a crash at any point: event, journal,
-keys, rows, public leaf. It covers every id merged into the person. From the first commit on the
+Erasure has six steps, each repeatable, resumable after a crash at any point: event, journal,
+keys, rows, the key epoch and a search of every store, public leaf. It covers every id merged into the person. From the first commit on the
 gate refuses every use.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -42,8 +42,16 @@ INTAKE = "rights.intake"
 SALT_BYTES = 32
 TRIES = 20
 MAY_ERASE = frozenset({Role.PERSON, Role.SYSTEM, Role.OFFICER})
+NO_HORIZON = "a backup of keys/ made before {at} still opens data backups made before {at}"
+HORIZON = "until {until} " + NO_HORIZON
+NOT_SEARCHED = "no store was searched for what may be left"
+NO_VALUES = (
+    "plain values were not searched for, only ids and codes: they were not known any more when"
+    " the erasure was finished"
+)
+BEST_EFFORT = "best effort on this disk"
 NOT_COVERED = (
-    "a backup of keys/ made before {at} still opens data backups made before {at}",
+    NO_HORIZON,
     "copies at partners that have not answered, mails already delivered, printed pages",
     "a flash disk may keep a stale block of an overwritten key",
 )
@@ -97,6 +105,41 @@ def timeline(desk: Desk, person: PersonId) -> list[Recorded]:
 
 
 @dataclass(frozen=True, slots=True)
+class Horizon:
+    """When a copy of the key store opens nothing of an erased person any more.
+
+    Attributes:
+        epoch: The newest key epoch at the moment their keys were destroyed; 0 unknown.
+        state: destroyed or scheduled: something enforces it; "" where nothing does yet.
+        at: The date; 0 while there is none.
+        method: What the provider states of its finality.
+    """
+
+    epoch: int = 0
+    state: str = ""
+    at: Instant = Instant(0)
+    method: str = BEST_EFFORT
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A search of everything the house owns, after an erasure.
+
+    Attributes:
+        stores: What was searched, by name.
+        by: What was searched for: values, keys, addresses, ids.
+        found: Store → how many places; anything here, and the erasure is not complete.
+    """
+
+    stores: tuple[str, ...]
+    by: tuple[str, ...]
+    found: Mapping[str, int] = field(default_factory=dict)
+
+
+NOT_SCANNED = Scanned((), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """What an erasure did, to hand to the person.
 
@@ -104,6 +147,8 @@ class Certificate:
         leaf: Index of the public leaf; only the salt given here shows which one is theirs.
         counts: Rows deleted, per kind.
         not_covered: What this erasure could not reach; never left out.
+        horizon: Where the end of the key epoch stands that a copy of the keys would need.
+        scanned: What was searched afterwards, and for what.
     """
 
     request: str
@@ -113,6 +158,8 @@ class Certificate:
     keys: int
     counts: Mapping[str, int]
     not_covered: tuple[str, ...]
+    horizon: Horizon = Horizon()
+    scanned: Scanned = NOT_SCANNED
 
 
 class _Open(msgspec.Struct, array_like=True):
@@ -123,6 +170,7 @@ class _Open(msgspec.Struct, array_like=True):
     people: list[str]
     keys: int = 0
     counts: dict[str, int] = msgspec.field(default_factory=dict)
+    epoch: int = 0
 
 
 _decode_open = msgspec.json.Decoder(_Open).decode
@@ -173,10 +221,16 @@ class Steps:
     Attributes:
         after: Called after each step; tests cut an erasure off here.
         uncovered: Names what else of the house still holds the person when the leaf is written.
+        epoch: Returns the newest key epoch, asked right after the keys are destroyed.
+        horizon: Returns where that epoch's end stands; may end it at once.
+        scan: Searches every store of the house for what is left of these ids.
     """
 
     after: Callable[[int], None] = lambda _step: None
     uncovered: Callable[[int], Sequence[str]] = lambda _leaf: ()
+    epoch: Callable[[], int] = lambda: 0
+    horizon: Callable[[int], Horizon] = Horizon
+    scan: Callable[[Sequence[PersonId]], Scanned] = lambda _people: NOT_SCANNED
 
 
 def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
@@ -205,7 +259,8 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
 
     Raises:
         NotFound: Nothing was ever held under this id; nothing was recorded.
-        Unavailable: A store did not answer. Erasure may have begun: repeat until it returns.
+        Unavailable: A store did not answer, or a search of the stores found something left; says
+            where. Erasure may have begun: repeat until it returns.
     """
     if actor.role not in MAY_ERASE:
         raise InvalidInput("this role may not erase anybody", "ask the privacy officer")
@@ -224,6 +279,7 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
     steps.after(2)
     fences = len(people)  # a row of its own each, which holds no key
     state.keys = sum(desk.vault.keys.shred(each, None, now) for each in people) - fences
+    state.epoch = state.epoch or steps.epoch()
     steps.after(3)
     _keep_the_no(desk, people)
     with desk.store.book() as tx:
@@ -236,7 +292,16 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
             tx.put_row(OPEN, each, msgspec.json.encode(state))
     settle()
     steps.after(4)
-    return _finish(desk, person, steps)
+    horizon = steps.horizon(state.epoch)
+    steps.after(5)
+    scanned = steps.scan(people)
+    if scanned.found:
+        places = ", ".join(f"{store} ({n})" for store, n in sorted(scanned.found.items()))
+        raise Unavailable(
+            f"the erasure is not complete: something is left in {places}",
+            "delete it there, then repeat",
+        )
+    return _finish(desk, person, steps, horizon, scanned)
 
 
 _DONE = "rights.erased"
@@ -345,22 +410,40 @@ def _shared(tx: Transaction, table: str, key: bytes, people: Sequence[PersonId])
     return sup is not None and any(each not in people for each in tx.holders(sup))
 
 
-def _finish(desk: Desk, person: PersonId, steps: Steps) -> Certificate:
+def _finish(
+    desk: Desk, person: PersonId, steps: Steps, horizon: Horizon, scanned: Scanned
+) -> Certificate:
     with desk.store.book() as tx:
         raw = tx.row(_DONE, person)
         if raw is not None:
             return _certificate(raw)
         state = _decode_open(tx.row(OPEN, person) or b"[]")
-        uncovered = [text.format(at=zulu(tx.now)) for text in NOT_COVERED]
-        uncovered += steps.uncovered(tx.size)
-        leaf = tx.state(events.public_entry(_statement(state, uncovered, tx.now)))
+        uncovered = [*_uncovered(horizon, scanned, tx.now), *steps.uncovered(tx.size)]
+        said = _statement(state, uncovered, tx.now) | _ended(horizon) | _searched(scanned)
+        leaf = tx.state(events.public_entry(said))
         done = msgspec.json.encode(
-            [state.request, leaf, state.salt, tx.now, state.keys, state.counts, uncovered]
+            [
+                *(state.request, leaf, state.salt, tx.now, state.keys, state.counts, uncovered),
+                [horizon.epoch, horizon.state, horizon.at, horizon.method],
+                [scanned.stores, scanned.by],
+            ]
         )
         for each in state.people:
             tx.put_row(_DONE, bytes.fromhex(each), done)
             tx.put_row(OPEN, bytes.fromhex(each), None)
     return _certificate(done)
+
+
+def _uncovered(horizon: Horizon, scanned: Scanned, now: Instant) -> list[str]:
+    """Say what this erasure does not cover; a date stands here only where something enforces it."""
+    at, out = zulu(now), list(NOT_COVERED[1:])
+    if not horizon.state:
+        out.insert(0, NO_HORIZON.format(at=at))
+    elif horizon.at > now:
+        out.insert(0, HORIZON.format(at=at, until=zulu(horizon.at)))
+    if not scanned.stores:
+        return [*out, NOT_SEARCHED]
+    return out if "values" in scanned.by else [*out, NO_VALUES]
 
 
 def _statement(state: _Open, uncovered: Sequence[str], at: Instant) -> dict[str, object]:
@@ -373,15 +456,33 @@ def _statement(state: _Open, uncovered: Sequence[str], at: Instant) -> dict[str,
         "kver": 1,
         "keys": state.keys,
         "counts": state.counts,
-        "epoch_destroyed": None,
-        "method": "best effort on this disk",
         "not_covered": uncovered,
     }
 
 
+def _ended(horizon: Horizon) -> dict[str, object]:
+    """Say of which epoch the keys were, and what is enforced of its end."""
+    return {
+        "epoch": horizon.epoch or None,
+        "epoch_destroyed": horizon.epoch if horizon.state == "destroyed" else None,
+        "epoch_scheduled": horizon.epoch if horizon.state == "scheduled" else None,
+        "final_after": zulu(horizon.at) if horizon.state else None,
+        "method": horizon.method or BEST_EFFORT,
+    }
+
+
+def _searched(scanned: Scanned) -> dict[str, object]:
+    return {"searched": list(scanned.stores), "searched_for": list(scanned.by)}
+
+
 def _certificate(raw: bytes) -> Certificate:
-    request, leaf, salt, at, keys, counts, uncovered = msgspec.json.decode(raw)
-    return Certificate(request, leaf, salt, Instant(at), keys, counts, tuple(uncovered))
+    request, leaf, salt, at, keys, counts, uncovered, *more = msgspec.json.decode(raw)
+    made = Certificate(request, leaf, salt, Instant(at), keys, counts, tuple(uncovered))
+    if not more:  # erased before key epochs were written down
+        return made
+    (epoch, state, until, method), (stores, by) = more
+    horizon = Horizon(epoch, state, Instant(until), method)
+    return replace(made, horizon=horizon, scanned=Scanned(tuple(stores), tuple(by)))
 
 
 def unfinished(desk: Desk) -> list[PersonId]:

@@ -6,6 +6,7 @@ draft = frame.fill(values, Envelope(...))                    # -> Draft
 raw = sign(draft, (ed25519_signer, rsa_signer), at=seconds)  # dkim.py
 """
 
+from troth.engines.mail.anchor import Anchored, anchored
 from troth.engines.mail.checks import check, parts_of, publishable
 from troth.engines.mail.dkim import Draft, Signer, dns_record, draft, sign
 from troth.engines.mail.dkim_check import Checked, check_signatures
@@ -28,6 +29,7 @@ from troth.engines.mail.template import Repeat, Section, Slot, Template, parse_t
 
 __all__ = [
     "MEASURED",
+    "Anchored",
     "Block",
     "Checked",
     "Counting",
@@ -46,6 +48,7 @@ __all__ = [
     "Template",
     "Values",
     "Wanted",
+    "anchored",
     "blocks",
     "check",
     "check_signatures",

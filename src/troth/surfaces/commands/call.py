@@ -5,21 +5,25 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from troth import app
 from troth.capabilities import people
+from troth.capabilities.access import exports
 from troth.capabilities.access import reading as reading_first
+from troth.capabilities.access.cases import reference
 from troth.capabilities.access.reading import Reading
 from troth.errors import InvalidInput
+from troth.kernel.looking import NOBODY
 from troth.ports import Clock, View
 from troth.surfaces.commands.answer import Answer
 from troth.surfaces.words import catalogue, spoken
 from troth.terms import (
     SECOND,
+    Action,
     Actor,
     Instant,
     PersonId,
@@ -27,6 +31,7 @@ from troth.terms import (
     Refusal,
     Role,
     instant,
+    zulu,
 )
 
 DEMO_MARK = "demo.json"
@@ -194,6 +199,58 @@ def refused(refusal: Refusal, head: str) -> Answer:
     """Answer with a refusal."""
     data: dict[str, Any] = {"agreed": False, "reasons": reasons_data(refusal.reasons)}
     return Answer(data, [head, *reasons_said(refusal)], 1)
+
+
+def seek(call: Call, ws: app.Workspace, person: str, wanted: Reading) -> Reading | Refusal:
+    """Judge the claim of a look, then search for whom it is at; a bare number names a case.
+
+    Whoever may not look learns that before anybody is searched for. `wanted` names nobody yet.
+
+    Raises:
+        NotFound: Nobody is known under it.
+        InvalidInput: Several people share the address, or `--as` names nobody.
+    """
+    wanted = replace(wanted, reason=reference(wanted.reason))
+    themselves = call.who.partition(":")[0] == Role.PERSON
+    if not themselves:
+        wanted = replace(wanted, actor=call.actor(ws))
+        if (no := reading_first.may_claim(ws.desk, wanted)) is not None:
+            return no
+    with ws.store.look() as view:
+        who = find(ws, view, person)
+    return replace(wanted, person=who, actor=call.actor(ws, who))
+
+
+def look_for(fields: tuple[str, ...], reason: str, action: Action = Action.READ) -> Reading:
+    """Return a look at somebody who is not found yet, by somebody who is not named yet."""
+    return Reading(NOBODY, LOCAL, fields, reason, action)
+
+
+def leaving(ws: app.Workspace, reading: Reading, what: str) -> Reading:
+    """Return the same look as an export with an id; a person's own copy has none."""
+    own = reading.actor.role is Role.PERSON
+    return reading if own else replace(reading, export=exports.new_id(ws.desk), what=what)
+
+
+def left_in(ws: app.Workspace, reading: Reading) -> exports.Export | None:
+    """Return the export something was just booked to leave in."""
+    if not reading.export:
+        return None
+    with ws.store.look() as view:
+        return exports.found(view, reading.export)
+
+
+def export_data(left: exports.Export | None) -> dict[str, str]:
+    """Return an export's mark as programs read it."""
+    return {"export": left.id, "delete_by": zulu(left.until)} if left is not None else {}
+
+
+def export_lines(left: exports.Export | None) -> list[str]:
+    """Say by when what was taken out is to be deleted, and who says so afterwards."""
+    if left is None:
+        return []
+    return [f"Export {left.id}: delete it by {zulu(left.until)[:10]}, then confirm it: "
+            f"troth access exports --confirm {left.id}"]  # fmt: skip
 
 
 def book_reading(ws: app.Workspace, reading: Reading) -> Refusal | None:

@@ -9,7 +9,6 @@ import msgspec
 
 from troth import app
 from troth.capabilities import preferences, rights
-from troth.capabilities.access.reading import Reading
 from troth.kernel import consent, events, fold
 from troth.kernel.facts import House
 from troth.kernel.scribe import Recorded
@@ -18,9 +17,11 @@ from troth.surfaces.commands.call import (
     Call,
     book_reading,
     find,
+    look_for,
     plain_name,
     read_instant,
     refused,
+    seek,
 )
 from troth.surfaces.commands.rights import write_file
 from troth.surfaces.words import day, spoken
@@ -31,6 +32,7 @@ from troth.terms import (
     PersonId,
     PersonRecord,
     Prepared,
+    Refusal,
     zulu,
 )
 
@@ -125,9 +127,10 @@ def _write_receipt(ws: app.Workspace, prepared: list[Prepared], note: str, path:
 def show(call: Call, person: str, reason: str) -> Answer:
     """Show what stands and the acts it rests on; the look is recorded first."""
     with call.opened() as ws:
-        with ws.store.look() as view:
-            who = find(ws, view, person)
-        reading = Reading(who, call.actor(ws, who), HISTORY, reason)
+        reading = seek(call, ws, person, look_for(HISTORY, reason))
+        if isinstance(reading, Refusal):
+            return refused(reading, "Not shown.")
+        who = reading.person
         if (no := book_reading(ws, reading)) is not None:
             return refused(no, "Not shown.")
         with ws.store.look() as view:
@@ -146,9 +149,12 @@ def as_of(call: Call, person: str, times: tuple[str, str], reason: str) -> Answe
     valid = read_instant(times[0], "--valid")
     with call.opened() as ws:
         with ws.store.look() as view:
-            who, house = find(ws, view, person), ws.desk.house(view)
+            house = ws.desk.house(view)
             known = read_instant(times[1], "--known") if times[1] else view.now
-        reading = Reading(who, call.actor(ws, who), HISTORY, reason)
+        reading = seek(call, ws, person, look_for(HISTORY, reason))
+        if isinstance(reading, Refusal):
+            return refused(reading, "Not shown.")
+        who = reading.person
         if (no := book_reading(ws, reading)) is not None:
             return refused(no, "Not shown.")
         record = consent.as_of(_stated(ws, who), valid=valid, known=known)

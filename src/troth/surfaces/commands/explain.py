@@ -1,14 +1,15 @@
 """Why a person may or may not be reached: rule, law, source, and what would change the answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from troth import app
+from troth.capabilities.access.reading import Reading
 from troth.errors import InvalidInput, NotFound
 from troth.kernel import consent, events, gate, reasons
 from troth.kernel.facts import House
 from troth.surfaces.commands.answer import Answer
-from troth.surfaces.commands.call import Call, find
+from troth.surfaces.commands.call import Call, book_reading, look_for, seek
 from troth.surfaces.words import catalogue, spoken
 from troth.terms import (
     Action,
@@ -17,6 +18,7 @@ from troth.terms import (
     Claim,
     Instant,
     PersonId,
+    PurposeKind,
     Reason,
     Refusal,
     UseRequest,
@@ -56,22 +58,35 @@ def explain(call: Call, person: str, question: Question) -> Answer:
     if question.channel not in {channel.value for channel in Channel}:
         raise InvalidInput("there is no such channel", f"use one of {', '.join(Channel)}")
     with call.opened() as ws:
-        with ws.store.look() as view:
-            who = find(ws, view, person)
-        actor = call.actor(ws, who)
-        decided = _decide(ws, who, question, actor)
+        zone, wanted = ws.settings.zone, _wanted(ws, question)
+        reading = seek(call, ws, person, wanted)
+        if isinstance(reading, Refusal):
+            return _no(_closed(ws, reading), reading, zone)
+        if (no := book_reading(ws, reading)) is not None:
+            return _no(_closed(ws, no), no, zone)
+        decided = _decide(ws, reading.person, question, reading.actor)
         if not decided.claimed and isinstance(decided.answer, Refusal):
             why = reasons.told_reasons(decided.answer.reasons)
             told = events.HouseRefused(plain_word(question.purpose), Action.SEND, why)
-            ws.desk.record_house(told, actor)
-        if decided.claimed:
-            said = events.DataRead(question.purpose, _FIELDS, question.reason or None)
-            ws.desk.record(who, [said], actor)
-            ws.sign()
-        zone = ws.settings.zone
+            ws.desk.record_house(told, reading.actor)
+        ws.sign()
     if isinstance(decided.answer, Refusal):
         return _no(decided, decided.answer, zone)
     return _yes(decided, decided.answer, zone)
+
+
+def _wanted(ws: app.Workspace, question: Question) -> Reading:
+    """Return the look an explanation is; whoever asks about asking serves the person meanwhile."""
+    with ws.store.look() as view:
+        held = ws.desk.house(view).purposes.get(question.purpose)
+    asks = held is not None and held.kind is PurposeKind.CONSENT_REQUEST
+    purpose = "" if asks else question.purpose
+    return replace(look_for(_FIELDS, question.reason), purpose=purpose)
+
+
+def _closed(ws: app.Workspace, no: Refusal) -> _Decided:
+    with ws.store.look() as view:
+        return _Decided(no, ws.desk.house(view), claimed=False, level=-1, at=view.now)
 
 
 def plain_word(purpose: str) -> str:

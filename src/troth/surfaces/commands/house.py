@@ -18,7 +18,7 @@ from troth.surfaces.demo.material import write_drafts
 from troth.surfaces.words import spoken
 from troth.terms import SECOND, Actor, Instant, Published, Role, moment, zulu
 
-_KEPT = ("purpose:", "notice:", "template:")
+_KEPT = ("purpose:", "notice:", "template:", "access")
 """Kinds of draft that are never taken back by deleting a file."""
 
 
@@ -122,6 +122,7 @@ def _every_fault(
         none = InvalidInput("there is no purpose", "write purposes/NAME.toml")
         faults.append(("purposes", none))
     found = [*faults, *_faults(drafts), *_audience_faults(folder, drafts)]
+    found += [] if found else app.policy_faults(drafts)
     return found or list(_together(drafts))
 
 

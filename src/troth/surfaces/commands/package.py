@@ -1,13 +1,23 @@
 """A person's package on the command line: written for the rights desk, taken in from elsewhere."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from troth.app import package, package_import
 from troth.capabilities import rights
-from troth.capabilities.access.reading import Reading
+from troth.capabilities.access import exports
 from troth.errors import InvalidInput, Unavailable
 from troth.surfaces.commands.answer import Answer, counted
-from troth.surfaces.commands.call import Call, find, refused
+from troth.surfaces.commands.call import (
+    Call,
+    export_data,
+    export_lines,
+    leaving,
+    left_in,
+    look_for,
+    refused,
+    seek,
+)
 from troth.terms import Action, Refusal
 
 
@@ -16,18 +26,23 @@ def write(call: Call, person: str, out: Path, reason: str) -> Answer:
     if out.exists():
         raise InvalidInput("the file is there already", "name another with --out")
     with call.opened() as ws:
-        with ws.store.look() as view:
-            who = find(ws, view, person)
-        reading = Reading(who, call.actor(ws, who), (), reason, Action.EXPORT)
+        reading = seek(call, ws, person, look_for((), reason, Action.EXPORT))
+        if isinstance(reading, Refusal):
+            return refused(reading, "Not written.")
+        reading = leaving(ws, reading, "package")
         made = package.build_for(ws, reading)
         ws.sign()
-    if isinstance(made, Refusal):
-        return refused(made, "Not written.")
+        if isinstance(made, Refusal):
+            return refused(made, "Not written.")
+        left = left_in(ws, reading)
+        if left is not None:
+            made = replace(made, files={exports.MARK: left.mark().encode(), **made.files})
     size = _written(out, made)
     closed = made.counts["closed"]
-    data = {"file": str(out), "bytes": size, "counts": dict(made.counts)}
+    data = {"file": str(out), "bytes": size, "counts": dict(made.counts), **export_data(left)}
     lines = [f"Written to {out}, {size:,} bytes. That it was taken out is in their record.",
              *counted(made.counts)]  # fmt: skip
+    lines += export_lines(left)
     if closed:
         lines.append(
             f"{closed} categories are closed to this role and named in it; the person takes the "

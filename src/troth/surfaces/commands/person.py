@@ -14,11 +14,18 @@ from troth import app
 from troth.capabilities import merging, people, rights
 from troth.capabilities.access.acts import may_act
 from troth.capabilities.access.cards import open_card
-from troth.capabilities.access.reading import Reading
 from troth.errors import InvalidInput, NotFound
 from troth.ports import View
 from troth.surfaces.commands.answer import Answer, columns
-from troth.surfaces.commands.call import Call, find, plain_name, read_instant, refused
+from troth.surfaces.commands.call import (
+    Call,
+    find,
+    look_for,
+    plain_name,
+    read_instant,
+    refused,
+    seek,
+)
 from troth.surfaces.words import spoken
 from troth.terms import (
     Actor,
@@ -59,9 +66,10 @@ class Told:
 def show(call: Call, person: str, reason: str) -> Answer:
     """Show what stands about a person, no value opened; the look is recorded first."""
     with call.opened() as ws:
-        with ws.store.look() as view:
-            who = find(ws, view, person)
-        card = open_card(ws.desk, Reading(who, call.actor(ws, who), (), reason))
+        reading = seek(call, ws, person, look_for((), reason))
+        if isinstance(reading, Refusal):
+            return refused(reading, "Not shown.")
+        who, card = reading.person, open_card(ws.desk, reading)
         if isinstance(card, Refusal):
             return refused(card, "Not shown.")
         with ws.store.look() as view:

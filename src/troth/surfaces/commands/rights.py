@@ -6,13 +6,25 @@ from pathlib import Path
 
 from troth import crypto
 from troth.capabilities import rights
-from troth.capabilities.access.reading import Reading
+from troth.capabilities.access.exports import Export
+from troth.capabilities.rights.erasing import Horizon
 from troth.errors import InvalidInput, NotFound, Unavailable
 from troth.kernel import events, proof
 from troth.surfaces.commands.answer import Answer, counted
-from troth.surfaces.commands.call import Call, book_reading, find, refused
+from troth.surfaces.commands.call import (
+    Call,
+    book_reading,
+    export_data,
+    export_lines,
+    find,
+    leaving,
+    left_in,
+    look_for,
+    refused,
+    seek,
+)
 from troth.surfaces.words import spoken
-from troth.terms import Action, zulu
+from troth.terms import Action, Refusal, zulu
 
 ERASED = "the event itself was erased; that there was one still holds"
 _REQUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,27 +45,41 @@ def write_file(path: Path, held: str | bytes) -> None:
         raise Unavailable("the file cannot be written", "check owner and mode") from None
 
 
+def write_mark(folder: Path, left: Export | None) -> None:
+    """Write the mark of an export beside what it holds; its name says by when it is deleted."""
+    if left is not None:
+        write_file(folder / left.named("EXPORT", "txt"), left.mark())
+
+
 def export(call: Call, person: str, out: Path, reason: str) -> Answer:
     """Write a person's receipts; that they were taken out is recorded first."""
     if out.is_dir() and any(out.glob("*.tlog-proof")):
         raise InvalidInput("receipts lie in this folder already", "name another with --out")
     with call.opened() as ws:
-        with ws.store.look() as view:
-            who = find(ws, view, person)
-        actor = call.actor(ws, who)
-        reading = Reading(who, actor, ("receipts",), reason, Action.EXPORT)
+        reading = seek(call, ws, person, look_for(("receipts",), reason, Action.EXPORT))
+        if isinstance(reading, Refusal):
+            return refused(reading, "Not exported.")
+        reading = leaving(ws, reading, "receipts")
         if (no := book_reading(ws, reading)) is not None:
             return refused(no, "Not exported.")
-        found = rights.receipts(ws.desk, who, ws.sign())
+        note = ws.sign()
+        found = rights.receipts(ws.desk, reading.person, note)
         for each in found:
             write_file(out / f"{each.n:06}-{each.type}.tlog-proof", each.text)
-        write_file(out / "policy", f"log {ws.signer.key.vkey}\nquorum none\n")
-    data = {"folder": str(out), "receipts": [{"n": r.n, "type": r.type} for r in found]}
+        write_file(out / "policy", ws.signer.policy_for(note))
+        left = left_in(ws, reading)
+        write_mark(out, left)
+    data = {
+        "folder": str(out),
+        "receipts": [{"n": r.n, "type": r.type} for r in found],
+        **export_data(left),
+    }
     return Answer(
         data,
         [
             f"{len(found)} receipts lie in {out}, with the policy they verify under.",
             f"Anybody can check one: troth receipt verify FILE --policy {out}/policy",
+            *export_lines(left),
         ],
     )
 
@@ -92,8 +118,8 @@ def _read(path: Path, what: str) -> bytes:
         raise InvalidInput(f"{what} cannot be read", "check the path and its mode") from None
 
 
-def erase(call: Call, person: str, request: str, *, agreed: bool) -> Answer:
-    """Erase a person and print the certificate."""
+def erase(call: Call, person: str, request: str, *, agreed: bool, now: bool = False) -> Answer:
+    """Erase a person and print the certificate; with `now` their key epoch ends at once."""
     if request and not _REQUEST.fullmatch(request):
         raise InvalidInput("--request is no id", "use letters, digits, dot, - and _")
     if not agreed:
@@ -102,10 +128,13 @@ def erase(call: Call, person: str, request: str, *, agreed: bool) -> Answer:
         with ws.store.look() as view:
             who, zone = find(ws, view, person), ws.settings.zone
         name = request or f"rq-{ws.desk.randomness.take(8).hex()}"
-        done = ws.erase(who, name, call.actor(ws, who))
+        done = ws.erase(who, name, call.actor(ws, who), "now" if now else "daily")
         ws.sign()
     data = {**asdict(done), "erased_at": zulu(done.erased_at), "counts": dict(done.counts)}
     data["not_covered"] = list(done.not_covered)
+    data["scanned"] = {"stores": list(done.scanned.stores), "by": list(done.scanned.by)}
+    ends = zulu(done.horizon.at) if done.horizon.at else None
+    data["horizon"] = {**asdict(done.horizon), "at": ends}
     return Answer(
         data,
         [
@@ -114,7 +143,18 @@ def erase(call: Call, person: str, request: str, *, agreed: bool) -> Answer:
             *counted(done.counts),
             f"  Entry {done.leaf} of the ledger says so; only this salt shows whom it names:",
             f"  {done.salt}",
+            _ending(done.horizon, zone),
             "What this could not reach:",
             *(f"  {text}" for text in done.not_covered),
         ],
     )
+
+
+def _ending(horizon: Horizon, zone: str) -> str:
+    """Say when copies of the keys open nothing of the person any more; a date only if enforced."""
+    if horizon.state == "destroyed":
+        return f"  Key epoch {horizon.epoch} was destroyed: {horizon.method}."
+    if horizon.state == "scheduled":
+        ends = spoken(horizon.at, zone)
+        return f"  Key epoch {horizon.epoch} is destroyed after {ends}: {horizon.method}."
+    return f"  Key epoch {horizon.epoch} has no end yet; it comes with the next one."

@@ -365,7 +365,7 @@ def _receipt(ws: app.Workspace, folder: Path) -> dict[str, Any]:
     out.mkdir(exist_ok=True)
     path = out / f"{WITNESS}.tlog-proof"
     path.write_text(newest.text, "utf-8")
-    policy = f"log {ws.signer.key.vkey}\nquorum none\n"
+    policy = ws.signer.policy_for(ws.sign())
     (out / "policy").write_text(policy, "utf-8")
     proof.verify_receipt(path.read_bytes(), ws.signer.policy)
     return {"file": f"receipts/{path.name}", "event": newest.type, "verified": True}

@@ -218,7 +218,7 @@ def _uncovered(speaks: Tongue, data: Mapping[str, Any]) -> list[str]:
 
 
 def _files(hub: Hub, speaks: Tongue, made: Handed) -> Mapping[str, tuple[bytes, str]]:
-    policy = f"log {hub.ws.signer.key.vkey}\nquorum none\n"
+    policy = hub.ws.signer.policy_for(made.proof.partition("\n\n")[2])
     return {
         "certificate.json": (made.paper, "application/json"),
         "certificate.proof": (made.proof.encode(), "text/plain; charset=utf-8"),

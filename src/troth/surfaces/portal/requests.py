@@ -254,7 +254,7 @@ def _status(hub: Hub, request: Asking, request_id: str) -> Mapping[str, str]:
         raise NotAllowed((Role.OFFICER,))
     with hub.ws.store.look() as view:
         person = rights.whose(view, request_id)
-    asked = Reading(person, actor_of_key(hub, key), ("requests",), f"request {request_id}")
+    asked = Reading(person, actor_of_key(hub, key), ("requests",), f"request:{request_id}")
     if isinstance(book_reading(desk, asked), Refusal):
         raise NotAllowed((Role.OFFICER,))
     with hub.ws.store.look() as view:

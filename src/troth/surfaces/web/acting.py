@@ -49,7 +49,8 @@ class Session:
         name: How pages greet them; the part of the id before the @.
         until: The session ends here whatever happens.
         form: Token that a form of this session must carry.
-        method: How they signed in: passkey, totp, recovery or door (a demo's).
+        method: How they signed in: passkey, totp, recovery, door (a demo's), oidc (the provider
+            may have asked them nothing this time) or oidc_again (it asked them just then).
         account: Key of their account; b"" where a door of the demo opened.
         round: The round of the account it was begun in; a later one ends it.
     """

@@ -12,6 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth import app as app_layer
+from troth.capabilities.access import exports
+from troth.capabilities.access.acts import may_act
+from troth.capabilities.access.cases import Opening, named_case
 from troth.capabilities.access.reading import Reading, book_reading
 from troth.errors import Fault, InvalidInput, NotFound
 from troth.surfaces import answering, faults, timeline, words
@@ -19,7 +22,7 @@ from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, body_of
 from troth.surfaces.web.people import whom
-from troth.terms import SECOND, Action, Role
+from troth.terms import SECOND, Action, Refusal, Role
 
 ROLES = (Role.OFFICER,)
 KEPT_FOR = 15 * 60 * SECOND
@@ -64,6 +67,10 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             hub, request, session, "complaint.html", code, here="complaint", **given
         )
 
+    def refused(request: Request, session: Session, no: Refusal, case: str) -> Response:
+        said = [(words.title(r.code), words.why(r.code)) for r in no.reasons]
+        return show(request, session, 403, state="refused", said=said, case=case)
+
     @app.api_route("/console/complaint", methods=READ, include_in_schema=False)
     def ask(request: Request) -> Response:
         return show(request, acting(hub, request, *ROLES))
@@ -75,29 +82,38 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         try:
             if not case:
                 raise InvalidInput("the complaint needs its reference", "the one on the letter")
+            if (no := may_act(hub.ws.desk, session.actor, ROLES)) is not None:
+                return refused(request, session, no, case)
             person = whom(hub, form.get("address", ""), form.get("outside", ""))
+            ref = named_case(hub.ws.desk, person, Opening(case, "complaint"), session.actor)
         except Fault as fault:
             return show(request, session, 400, fault=faults.sentence(fault), case=case)
-        reading = Reading(
-            person, session.actor, ("timeline", "receipts"), f"complaint {case}", Action.EXPORT
-        )
-        if (refusal := book_reading(hub.ws.desk, reading)) is not None:
-            said = [(words.title(r.code), words.why(r.code)) for r in refusal.reasons]
-            return show(request, session, 403, state="refused", said=said, case=case)
+        reading = Reading(person, session.actor, ("timeline", "receipts"), ref, Action.EXPORT)
+        if (no := book_reading(hub.ws.desk, reading)) is not None:
+            return refused(request, session, no, case)
         made = answering.compose(hub.ws, person, case)
         name = hub.reference().lower()
-        policy = f"log {hub.ws.signer.key.vkey}\nquorum none\n"
-        files = answering.attachments(made, policy)
+        policy = hub.ws.signer.policy_for(hub.ws.sign())
+        with hub.ws.store.look() as view:
+            left = exports.found(view, reading.export)
+        files = {exports.MARK: left.mark().encode(), **answering.attachments(made, policy)}
         shelf.put(name, session, files)
-        return show(request, session, state="done", name=name, **_shown(made))
+        until = words.day(left.until, hub.ws.settings.zone)
+        return show(
+            request, session, state="done", name=name, until=until, export=left.id, **_shown(made)
+        )
 
     @app.api_route("/console/complaint/{name}/{file}", methods=READ, include_in_schema=False)
     def fetch(request: Request, name: str, file: str) -> Response:
         files = shelf.take(name, acting(hub, request, *ROLES))
+        ident = files[exports.MARK].split()[1].decode()
+        with hub.ws.store.look() as view:
+            left = exports.found(view, ident)
         if file == "answer.pdf":
-            return _download(files["answer.pdf"], "application/pdf", "answer.pdf")
+            named = left.named("answer", "pdf")
+            return _download(files["answer.pdf"], "application/pdf", named)
         if file == "answer.zip":
-            return _download(_zipped(files), "application/zip", "answer.zip")
+            return _download(_zipped(files), "application/zip", left.named("answer", "zip"))
         raise NotFound("there is no such file", "take the PDF or the whole folder")
 
 

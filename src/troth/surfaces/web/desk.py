@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from troth.app import intake, request_letters, request_pack
 from troth.app import requests as desk_of
 from troth.capabilities import rights
+from troth.capabilities.access import exports
 from troth.capabilities.access.reading import Reading, book_reading
 from troth.capabilities.rights import clocks
 from troth.capabilities.rights.requests import Asked, Move
@@ -22,6 +23,7 @@ from troth.capabilities.rights.requests_rules import MOVES, NEVER, WITHOUT_PROOF
 from troth.capabilities.rights.waiting import Waiting
 from troth.errors import Fault, InvalidInput, NotFound
 from troth.kernel.calendars import day_begins, day_ends
+from troth.kernel.looking import day_of
 from troth.surfaces import faults, words
 from troth.surfaces.portal.request_words import GROUNDS
 from troth.surfaces.web.acting import NotAllowed, Session, acting, submitted
@@ -114,9 +116,11 @@ def _add_one(app: FastAPI, hub: Hub) -> None:
     @app.post(HERE + "/{name}/folder", include_in_schema=False)
     def folder(name: str, request: Asking, raw: Annotated[bytes, Depends(body_of)]) -> Response:
         session, _ = submitted(hub, request, raw, Role.OFFICER)
-        person = _opened(hub, session, name, Action.EXPORT)
-        made = request_pack.zipped(request_pack.pack(hub.ws, person, name))
-        headers = {"content-disposition": f'attachment; filename="{name}.zip"'}
+        person, left = _taken_out(hub, session, name)
+        files = {exports.MARK: left.mark().encode(), **request_pack.pack(hub.ws, person, name)}
+        made = request_pack.zipped(files)
+        named = left.named(name, "zip")
+        headers = {"content-disposition": f'attachment; filename="{named}"'}
         return Response(made, media_type="application/zip", headers=headers)
 
     @app.post(HERE + "/{name}/{act}", include_in_schema=False)
@@ -216,7 +220,27 @@ def _line(hub: Hub, each: Waiting, now: Instant) -> Mapping[str, Any]:
     }
 
 
-def _opened(hub: Hub, session: Session, name: str, action: Action = Action.READ) -> PersonId:
+def _taken_out(hub: Hub, session: Session, name: str) -> tuple[PersonId, exports.Export]:
+    """Return whose request this is and the export its folder leaves in, once both are recorded.
+
+    Raises:
+        NotFound: There is no such request.
+        NotAllowed: The gate refuses; that is recorded.
+    """
+    desk = hub.ws.desk
+    with hub.ws.store.look() as view:
+        person = rights.whose(view, name)
+    reading = Reading(
+        person, session.actor, ("requests",), f"request:{name}", Action.EXPORT,
+        export=exports.new_id(desk), what="request",
+    )  # fmt: skip
+    if isinstance(book_reading(desk, reading), Refusal):
+        raise NotAllowed((Role.OFFICER,))
+    with hub.ws.store.look() as view:
+        return person, exports.found(view, reading.export)
+
+
+def _opened(hub: Hub, session: Session, name: str) -> PersonId:
     """Return whose request this is, once the reading is recorded: once a session and request.
 
     Raises:
@@ -224,13 +248,13 @@ def _opened(hub: Hub, session: Session, name: str, action: Action = Action.READ)
         NotAllowed: The gate refuses; that is recorded.
     """
     with hub.ws.store.look() as view:
-        person = rights.whose(view, name)
-    seen: set[tuple[str, str, Action]] = hub.kept.setdefault("requests.seen", set())
-    if (session.form, name, action) not in seen:
-        reading = Reading(person, session.actor, ("requests",), f"request {name}", action)
+        person, today = rights.whose(view, name), day_of(view.now)
+    seen: set[tuple[str, str, int]] = hub.kept.setdefault("requests.seen", set())
+    if (session.form, name, today) not in seen:
+        reading = Reading(person, session.actor, ("requests",), f"request:{name}")
         if isinstance(book_reading(hub.ws.desk, reading), Refusal):
             raise NotAllowed((Role.OFFICER,))
-        seen.add((session.form, name, action))
+        seen.add((session.form, name, today))
     return person
 
 

@@ -22,7 +22,7 @@ from troth.kernel.calendars import local_date
 from troth.kernel.following import Standing
 from troth.kernel.rules import Rule
 from troth.surfaces import reporting, words
-from troth.surfaces.web import chart, waiting
+from troth.surfaces.web import access_tasks, chart, waiting
 from troth.surfaces.web.acting import Session, acting
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, checkpoint
@@ -166,7 +166,7 @@ def _officer(seen: Seen) -> dict[str, Any]:
             Figure(str(len(overdue)), "rules past their review", "#reviews"),
             Figure(str(len(ownerless)), "purposes without an owner", "#owners"),
         ],
-        "tasks": [*waits, *registries],
+        "tasks": [*access_tasks.tasks(seen), *waits, *registries],
         "month": _told(sofar),
         "lists": [
             _listing(
@@ -218,6 +218,7 @@ def _it(seen: Seen) -> dict[str, Any]:
             Figure(str(len(ending)), f"API keys end within {KEY_DAYS} days", f"{STAFF}#keys"),
         ],
         "tasks": [
+            *access_tasks.tasks(seen),
             *failing(standings), *_broken(seen), *_ending(ending, seen.zone),
             *_unasked(seen, states),
         ],

@@ -114,6 +114,8 @@ def head(hub: Hub) -> dict[str, Any]:
         "size": size,
         "origin": hub.ws.signer.origin,
         "vkey": hub.ws.signer.key.vkey,
+        "operators": hub.ws.log.trust.operators,
+        "needed": hub.ws.log.trust.needed,
         "public": public,
         "tile": ledger.tile_path(0, 0, min(signed.size, ledger.TILE)) if signed else "",
         "bundle": ledger.tile_path("entries", 0, min(signed.size, ledger.TILE)) if signed else "",

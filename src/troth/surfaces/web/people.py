@@ -8,7 +8,9 @@ from starlette.responses import Response
 
 from troth.app import segment_defaults
 from troth.capabilities import merging, people
+from troth.capabilities.access.acts import may_act
 from troth.capabilities.access.cards import Card, open_card
+from troth.capabilities.access.cases import Opening, named_case
 from troth.capabilities.access.reading import Reading
 from troth.errors import Conflict, Fault, InvalidInput, NotFound
 from troth.surfaces import faults, timeline, words
@@ -70,6 +72,11 @@ def _show(
     )
 
 
+def _refused(hub: Hub, request: Request, session: Session, no: Refusal) -> Response:
+    said = [(words.title(r.code), words.why(r.code)) for r in no.reasons]
+    return _show(hub, request, session, 403, fault="This may not be opened", said=said)
+
+
 def _looks(app: FastAPI, hub: Hub) -> None:
     @app.api_route("/console/people", methods=READ, include_in_schema=False)
     def ask(request: Request) -> Response:
@@ -83,15 +90,17 @@ def _looks(app: FastAPI, hub: Hub) -> None:
         try:
             if not case:
                 raise InvalidInput("a look needs its case", "Give its ticket number")
+            if (no := may_act(hub.ws.desk, session.actor, ROLES)) is not None:
+                return _refused(hub, request, session, no)
             person = whom(hub, form.get("address", ""), outside)
+            ref = named_case(hub.ws.desk, person, Opening(case, "phone"), session.actor)
         except Fault as fault:
             told = faults.sentence(fault)
             return _show(hub, request, session, 400, fault=told, case=case)
         wanted = _SHOWN if form.get("reveal") else ()
-        card = open_card(hub.ws.desk, Reading(person, session.actor, wanted, f"case {case}"))
+        card = open_card(hub.ws.desk, Reading(person, session.actor, wanted, ref))
         if isinstance(card, Refusal):
-            said = [(words.title(r.code), words.why(r.code)) for r in card.reasons]
-            return _show(hub, request, session, 403, fault="This may not be opened", said=said)
+            return _refused(hub, request, session, card)
         return _show(
             hub,
             request,

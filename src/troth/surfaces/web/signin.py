@@ -121,7 +121,8 @@ def _signing_in(app: FastAPI, hub: Hub) -> None:
         if session_of(hub, request) is not None and say != "again":
             return RedirectResponse(onward, 303)
         cookie = cookie_of(hub, request)
-        shown: dict[str, Any] = {"say": say, "onward": onward, "doors": doors(hub, request)}
+        shown: dict[str, Any] = {"say": say, "onward": onward, "doors": doors(hub, request),
+                                 "provider": hub.kept.get("provider.offer")}  # fmt: skip
         return begun(hub, request, page(hub, "signin.html", here="signin", **shown,
                       **_passkey_asked(hub, request, cookie)), cookie)  # fmt: skip
 

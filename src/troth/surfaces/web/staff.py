@@ -24,7 +24,7 @@ STATES = {
     "active": ("good", "active"),
     "suspended": ("bad", "suspended"),
 }
-WAYS = {"passkey": "passkey", "totp": "one-time code"}
+WAYS = {"passkey": "passkey", "totp": "one-time code", "oidc": "identity provider"}
 _ACTS: dict[str, tuple[str, Callable[[access.Office, Actor, Actor], None]]] = {
     "suspend": ("suspended", access.suspend),
     "restore": ("restored", access.restore),

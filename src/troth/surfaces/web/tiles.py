@@ -52,8 +52,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 
 
 def policy_text(hub: Hub) -> str:
-    """Write the policy that receipts of this workspace verify under: its log, no witness yet."""
-    return f"log {hub.ws.signer.key.vkey}\nquorum none\n"
+    """Write the policy that receipts of this workspace verify under: its keys, its witnesses."""
+    return hub.ws.signer.text()
 
 
 def published(view: "View", level: int | str, number: int, width: int) -> bytes:

@@ -1,0 +1,130 @@
+"""What an account may do right now: the policy's word, less what is withheld, more what is granted.
+
+Each layer is pure; the record is looked at once a claim. The house's machinery and people about
+themselves pass through untouched.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from troth.capabilities.access import withheld as taking
+from troth.capabilities.access.grants import Grant
+from troth.capabilities.access.withheld import Withheld
+from troth.kernel import masks
+from troth.ports import StaffPolicy
+from troth.terms import (
+    Actor,
+    Claim,
+    Instant,
+    Mask,
+    PurposeKind,
+    ReasonCode,
+    Refusal,
+    Role,
+    UseRequest,
+)
+
+OWN = frozenset({Role.SYSTEM, Role.PERSON})
+GRANTABLE = frozenset({ReasonCode.PURPOSE_NOT_PERMITTED})
+"""A temporary right overcomes only what the policy did not give, never what it forbids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What layers need of the record, of one look.
+
+    Attributes:
+        at: The moment of the look.
+        kinds: Purpose → its kind, as published.
+        grants: Account → rights given to it and not ended.
+    """
+
+    at: Instant
+    kinds: Mapping[str, PurposeKind]
+    withheld: Withheld = taking.EMPTY
+    grants: Mapping[str, Sequence[Grant]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The policy of rights: base, withheld, granted. Whom and how many is judged around it.
+
+    Attributes:
+        base: The word on roles.
+        look: Returns what the record holds about an account.
+        spelt: Names an account as the house chain does.
+        forbids: Whether the base has a rule against a category for a use, which no temporary
+            right overcomes; where it merely gives nothing, one does.
+    """
+
+    base: StaffPolicy
+    look: Callable[[str], Standing]
+    spelt: Callable[[Actor], str]
+    forbids: Callable[[UseRequest, str], bool] = lambda _use, _category: False
+
+    def claim(self, request: UseRequest) -> Claim | Refusal:
+        """Say which categories this actor may use for this, or why not."""
+        answer = self.base.claim(request)
+        if request.actor.role in OWN or _unknown(answer):
+            return answer
+        account = self.spelt(request.actor)
+        standing = self.look(account)
+        kind = standing.kinds.get(request.purpose)
+        left = taking.apply(standing.withheld, account, request, kind, answer)
+        held = standing.grants.get(account, ())
+        if not held or any(self.forbids(request, name) for name in request.categories):
+            return left
+        return granted(left, held, request, standing.at)
+
+
+def _unknown(answer: Claim | Refusal) -> bool:
+    return isinstance(answer, Refusal) and any(r.code not in GRANTABLE for r in answer.reasons)
+
+
+def granted(
+    answer: Claim | Refusal, held: Sequence[Grant], request: UseRequest, at: Instant
+) -> Claim | Refusal:
+    """Add what temporary rights give; the claim names one only where it was needed.
+
+    Of several that would do, the one agreed to by somebody goes before a break-glass one, and the
+    one that ends later before the other. A use that names no data yet is told everything it may
+    have; where a break-glass right is part of that, it counts as an emergency.
+    """
+    serving = sorted((g for g in held if g.serves(request, at)), key=_order)
+    useful = [g for g in serving if _shows_more(answer, g, request)]
+    own: Mapping[str, Mask] = {} if isinstance(answer, Refusal) else answer.categories
+    if not request.categories and useful:
+        for grant in useful:
+            own = _together(own, grant.categories)
+        return _claim(answer, own, useful[-1])
+    for grant in useful:
+        shown = _together(own, grant.categories)
+        if request.categories <= shown.keys():
+            return _claim(answer, shown, grant)
+    return answer
+
+
+def _claim(answer: Claim | Refusal, shown: Mapping[str, Mask], grant: Grant) -> Claim:
+    policy = "" if isinstance(answer, Refusal) else answer.policy
+    return Claim(shown, policy, grant.id, grant.kind == "glass")
+
+
+def _shows_more(answer: Claim | Refusal, grant: Grant, request: UseRequest) -> bool:
+    """Tell whether a right shows more of what is asked, or of anything where nothing is named."""
+    if isinstance(answer, Refusal):
+        return True
+    own = answer.categories
+    shown = _together(own, grant.categories)
+    return any(own.get(name) != shown.get(name) for name in request.categories or shown)
+
+
+def _order(grant: Grant) -> tuple[bool, int, str]:
+    return (grant.kind == "glass", -grant.until, grant.id)
+
+
+def _together(one: Mapping[str, Mask], other: Mapping[str, Mask]) -> dict[str, Mask]:
+    out = dict(one)
+    for name, mask in other.items():
+        out[name] = masks.more_shown(out[name], mask) if name in out else mask
+    return out
+
