@@ -7,7 +7,7 @@ PORT ?= 8400
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint soak bench verify-tool clean help browser provider
+.PHONY: demo test lint soak bench verify-tool clean help browser provider servers
 
 help:
 	@grep -E '^# make' Makefile; echo "make demo ARGS='--no-serve --json'  figures only; PORT=8401 another port"
@@ -33,6 +33,12 @@ browser:
 	  if [ "$$(id -u)" = 0 ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; \
 	  else echo "the page tests need Chromium; install it: sudo apt-get install chromium"; exit 3; fi; }
 
+# Database servers of the scan tests; each test run starts private ones, on sockets of its own.
+servers:
+	@{ ls /usr/lib/postgresql/*/bin/initdb && command -v mariadbd; } >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y postgresql mariadb-server >/dev/null; \
+	  else echo "the scan tests need PostgreSQL and MariaDB; install them: sudo apt-get install postgresql mariadb-server"; exit 3; fi; }
+
 # The identity provider of the sign-in tests; installed beside the tests' own packages.
 provider: $(VENV)/node/installed
 
@@ -54,7 +60,7 @@ lint: $(VENV)/test
 # Two halves side by side, one a core: what people see and pure craft, and all that covers the kernel.
 FACE := tests/surfaces tests/attacks tests/demo tests/engines tests/crash tests/tools
 
-test: $(VENV)/test browser provider lint
+test: $(VENV)/test browser provider servers lint
 	@$(BIN)/python -m pytest -m "not soak" -o cache_dir=$(VENV)/cache-face $(FACE) > $(VENV)/face.log 2>&1 & face=$$!; \
 	$(BIN)/python -m coverage run -m pytest -m "not soak" $(FACE:%=--ignore=%) src tests; core=$$?; \
 	wait $$face; pages=$$?; cat $(VENV)/face.log; exit $$(( core | pages ))

@@ -634,6 +634,9 @@ class Finality:
     evidence: str = ""
 
 
+NEVER_DESTROYED = Instant(0)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyEpoch:
     """One epoch of the key-encryption key.
@@ -653,7 +656,7 @@ class KeyEpoch:
     due: Instant
     destroyed: Instant
     method: str = ""
-    final_after: Instant = Instant(0)
+    final_after: Instant = NEVER_DESTROYED
 
 
 @dataclass(frozen=True, slots=True)

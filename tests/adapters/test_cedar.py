@@ -1,10 +1,12 @@
 """Rules a company writes itself: what they say, what does not load, what errors and odd names do."""
 
+import functools
 import itertools
 import json
 import re
 import tomllib
 from importlib.resources import files
+from pathlib import Path
 from types import SimpleNamespace
 
 import cedarpy
@@ -367,6 +369,11 @@ def test_a_rule_about_a_group_of_categories_holds_for_what_lies_in_it_by_the_dot
     assert told.categories.keys() == {"contact.email", "contact.post.home"}
 
 
+@functools.cache
+def kept(text):
+    return policy(text)
+
+
 PICKY = (
     '@id("a") permit (principal == Actor::"it/0123456789abcdef", action, resource);',
     '@id("a") permit (principal, action, resource) when { context.hour > 11 };',
@@ -398,7 +405,7 @@ ASKED = st.builds(
 @given(ASKED)
 @settings(deadline=None, max_examples=60)
 def test_what_no_rule_looks_at_is_left_out_and_never_changes_an_answer(text, asked):
-    found = policy(text)
+    found = kept(text)
     whole = found._ask(asked, ("identity.name",))["identity.name"]
     assert found.verdict(asked, "identity.name") == whole
 
@@ -417,7 +424,7 @@ GROUPED = (
 @given(ASKED)
 @settings(deadline=None, max_examples=30)
 def test_categories_no_rule_tells_apart_share_an_answer_and_it_is_their_own(text, asked):
-    found = policy(text)
+    found = kept(text)
     alone = found._ask(asked, tuple(WORDS.categories))
     assert {c: found.verdict(asked, c) for c in WORDS.categories} == alone
     assert len(found._groups) < len(WORDS.categories)
@@ -559,3 +566,12 @@ def test_a_rule_that_fails_fails_its_test():
     cases = read_cases(TESTS.encode(), WORDS)
     assert "says error" in failures(policy(RULES + OVERFLOW), cases)[0]
     assert cedar_tests._said(cedar.Verdict(None, (cedar.FAILED,), failed=True))[0] == "error"
+
+
+def test_the_page_for_those_who_write_policies_holds_rules_and_tests_that_load():
+    page = (Path(__file__).parents[2] / "docs/access-policy.md").read_text("utf-8")
+    blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    written = policy(blocks["cedar"])
+    require_tested(written, read_cases(blocks["toml"].encode(), WORDS))
+    for word in (*cedar_words.CONTEXT, *Action, *PurposeKind, *MASKS, *cedar_words.ANNOTATIONS):
+        assert word in page

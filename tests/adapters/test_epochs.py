@@ -352,6 +352,7 @@ def test_V17_a_retired_key_opens_until_it_is_shredded_and_is_no_erasure(store):
     assert store.retired(B, 10) == []
     assert (mine.key(B, NOW).kver, mine.key(B, NOW, kver=1).kver) == (2, 1)
     assert store.shred_retired([B], Instant(NOW - 1), NOW) == 0
+    assert store.epochs.touched() == 0
     assert store.shred_retired([B], NOW, NOW) == 1
     with pytest.raises(vault.Shredded):
         ring(store).key(B, NOW, kver=1)

@@ -335,6 +335,12 @@ def test_a_token_that_is_none_and_one_too_long_are_refused(house):
     for token in ("", "a.b", "a.b.c.d", "!.!.!", "." * 2, "x" * 20_000, f"{bad.part([])}.e.e"):
         house.provider.token = lambda _claims, t=token: t
         assert house.wrong() == "form"
+    house.provider.token = lambda claims: bad.signed(
+        house.provider.head, {**claims, "pad": "x" * oidc_tokens.TOKEN_MAX}
+    )
+    assert house.wrong() == "form"
+    house.provider.token = lambda claims: bad.signed(house.provider.head, claims) + ".more"
+    assert house.wrong() == "form"
     for answer in ({"id_token": None}, {"id_token": 7}, {"token_type": "mac"}):
         house.provider.token, house.provider.answer = None, answer
         assert house.wrong() in {"code", "token_type"}

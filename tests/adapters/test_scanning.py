@@ -47,7 +47,11 @@ def guesses(found, table="customer"):
 
 
 EXPECTED = {
-    "email": "contact.email", "mobile": "contact.phone", "first_name": "identity.name",
+    "id": "identity.official",
+    "email": "contact.email",
+    "mobile": "contact.phone",
+    "first_name": "identity.name",
+    "born": "identity.birth",
 }  # fmt: skip
 
 
@@ -162,7 +166,7 @@ def test_a_folder_of_files_is_described_and_what_is_not_read_is_named(tmp_path):
     outside.write_text("email\n")
     (tmp_path / "link.csv").symlink_to(outside)
     found = look(Source("files", "folder", tmp_path))
-    assert guesses(found, "people.csv") == {"e-mail": "contact.email"}
+    assert guesses(found, "people.csv") == {"id": "identity.official", "e-mail": "contact.email"}
     assert guesses(found, "deep/log.jsonl") == {"client": "contact.email", "tel": "contact.phone"}
     assert guesses(found, "m.parquet") == {"mail": "contact.email"}
     named = {each.name: each.fault for each in found.tables}

@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import os
 import signal
 import socket
 import subprocess
@@ -186,7 +185,7 @@ def test_L16_a_key_whose_file_is_lost_cosigns_nothing_more(data):
 
 def test_a_file_and_a_key_of_two_witnesses_are_told_apart(data, tmp_path):
     running.init_witness(tmp_path / "other.db", "witness.example/w2")
-    os.replace(tmp_path / "other.db.key", tmp_path / "w.db.key")
+    (tmp_path / "other.db.key").replace(tmp_path / "w.db.key")
     with pytest.raises(EvidenceBroken, match="another key"):
         opened(data)
 

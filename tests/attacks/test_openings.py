@@ -20,11 +20,14 @@ from troth.adapters.cedar import CedarPolicy
 from troth.adapters.cedar_words import Words
 from troth.adapters.roles import RolePolicy
 from troth.app.base_policy import shipped
+from troth.capabilities.access.grants import Grant
+from troth.capabilities.access.rights_policy import Rights, Standing
 from troth.errors import InvalidInput
 from troth.kernel import gate
 from troth.kernel.claims import PROHIBITED, judge_claim
 from troth.kernel.gate import decide
 from troth.terms import (
+    DAY,
     Action,
     Actor,
     Block,
@@ -195,6 +198,28 @@ def test_opening_5_the_house_forbids_in_purpose_whatever_the_policy_permits(poli
     assert isinstance(answered(policy(*GIVEN), within=strict, **wanting("history")), gate.Permit)
     special = answered(policy(*GIVEN, "alcohol"), **wanting("alcohol"))
     assert ReasonCode.PURPOSE_NOT_PERMITTED in codes(special)
+
+
+def test_opening_5_a_temporary_right_gives_what_nothing_permits_and_not_what_a_rule_forbids():
+    account = "marketer/" + "0" * 16
+    right = Grant(
+        "g1", "jit", "active", account, "offers", Action.SEND, dict.fromkeys(GIVEN, "full"),
+        by=account, asked=NOON, length=DAY, approver="it/1", begins=NOON - 1, until=NOON + DAY,
+    )  # fmt: skip
+    standing = Standing(NOON, {"offers": PurposeKind.MARKETING}, grants={account: [right]})
+
+    def with_right(policy):
+        def forbids(use, category):
+            found = policy.why(use, category)
+            return found.mask is None and bool(found.rules)
+
+        return Rights(policy, lambda _: standing, lambda _: account, forbids)
+
+    silent = with_right(cedar("history"))
+    assert isinstance(answered(silent, **wanting("interests")), gate.Permit)
+    barred = cedar(text=rule("history") + rule("interests", effect="forbid", name="no"))
+    assert isinstance(answered(with_right(barred), **wanting("interests")), Refusal)
+    assert isinstance(answered(with_right(barred), **wanting("history")), gate.Permit)
 
 
 # 6

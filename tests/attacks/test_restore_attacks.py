@@ -1,12 +1,15 @@
 """Attacks on backup and restore: each is named after its number in the lists (V1 … L20)."""
 
+import ast
 import contextlib
 import hashlib
 import io
 import json
+import re
 import shutil
 import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import disaster
 import marula
@@ -289,6 +292,51 @@ def test_every_table_is_decided_about(house, tmp_path):
         con.execute("DROP TABLE planted")
 
 
+NO_TABLES = {"index.jsonl", "handover.log"}
+_PLACES = {"put_row": 0, "claim_row": 0, "row": 0, "rows": 0, "put_pointer": 2, "drop_pointer": 2}
+
+
+def named_in_code(source):
+    """Names of own tables that code reads or writes, by the constants of each module."""
+    trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted(source.rglob("*.py"))}
+    held, out = {}, set()
+    for path, tree in trees.items():
+        for node in tree.body:
+            pairs = []
+            if isinstance(node, ast.Assign):
+                pairs = [(target, node.value) for target in node.targets]
+            elif isinstance(node, ast.AnnAssign):
+                pairs = [(node.target, node.value)]
+            for target, value in pairs:
+                several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+                both = zip(target.elts, value.elts, strict=True) if several else [(target, value)]
+                for name, text in both:
+                    if isinstance(name, ast.Name) and isinstance(text, ast.Constant):
+                        held.setdefault(name.id, {})[path] = text.value
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            place = _PLACES.get(called, 99)
+            if len(node.args) <= place:
+                continue
+            named = node.args[place]
+            word = getattr(named, "attr", getattr(named, "id", ""))
+            found = held.get(word, {})
+            values = {found[path]} if path in found else set(found.values())
+            out |= {getattr(named, "value", None)} if isinstance(named, ast.Constant) else values
+    return {v for v in out if isinstance(v, str) and re.fullmatch(r"[a-z_]+\.[a-z_.]+", v)}
+
+
+def test_every_table_that_code_names_is_decided_about():
+    import troth
+
+    found = named_in_code(Path(troth.__file__).parent)
+    assert len(found) > 60
+    assert found - set(filtered.rules().own) - NO_TABLES == set()
+
+
 def test_a_table_nobody_decided_about_does_not_leave(house, tmp_path):
     told = disaster.Disaster(house, tmp_path)
     with house.ws.store.book() as tx:
@@ -488,3 +536,30 @@ def test_checking_finds_a_backup_that_holds_other_rows_than_it_says(house, tmp_p
     with pytest.raises(EvidenceBroken, match="other rows of sealed"):
         backup.verify_copy(record, manifest, house.ws.signer.own)
     assert backup.check_backup(house.ws, told.made.path).checked_at == instant(marula.NOW)
+
+
+def test_v2_all_is_lost_and_comes_back_from_the_sealed_copy_of_the_keys_and_two_shares(
+    house, tmp_path
+):
+    from troth.app import escrow, keycopies
+
+    told = disaster.Disaster(house, tmp_path)
+    told.back_up()
+    shares = escrow.write_shares(
+        escrow.shares(house.ws, 3, 2, marula.OFFICER), tmp_path / "shares"
+    )
+    copy = tmp_path / "keys.troth-keys"
+    keycopies.backup_keys(house.ws, copy, marula.OFFICER)
+    toml = (house.folder / "troth.toml").read_bytes()
+    told.this_morning()
+    told.lose()
+    shutil.rmtree(tmp_path / "keys-copy")
+    with pytest.raises(InvalidInput, match=r"troth\.toml"):
+        told.restore(keys=copy)
+    (house.folder / "troth.toml").write_bytes(toml)
+    with pytest.raises(Unavailable, match="epoch"):
+        told.restore(keys=copy)
+    told.restore(keys=copy, shares=tuple(p for p in shares if p.suffix == ".txt")[:2])
+    assert told.house.codes(told.annelie) == ["withdrawn"]
+    assert told.bought(told.bongani) == ["2026-08"]
+    assert not readable(told, told.carmen)

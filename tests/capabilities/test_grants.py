@@ -6,14 +6,13 @@ import marula
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from troth.adapters.system import FixedClock
 from troth.app import access as rights
 from troth.capabilities.access import granting, grants, rights_policy, withheld
-from troth.capabilities.access.grants import Grant, Limits, Wanted
+from troth.capabilities.access.grants import Limits, Wanted
 from troth.capabilities.access.withheld import Right
-from troth.errors import Conflict, Fault, InvalidInput
+from troth.errors import Conflict, InvalidInput
 from troth.kernel import events
 from troth.terms import (
     DAY,
@@ -124,7 +123,9 @@ def use(*categories, at=NOW, reason="case:T-1", action=Action.READ, purpose="ser
 
 
 def test_a_right_widens_what_may_be_claimed_and_the_claim_names_it():
-    told = rights_policy.granted(Claim({"identity.name": "full"}), [grant()], use("contact.phone"), NOW)
+    told = rights_policy.granted(
+        Claim({"identity.name": "full"}), [grant()], use("contact.phone"), NOW
+    )
     assert (told.categories["contact.phone"], told.grant) == ("full", "g-1")
 
 
@@ -303,76 +304,6 @@ def test_nobody_looks_back_at_their_own_emergency(bench):
     assert granting.review(bench, made.id, GARETH, "unjustified").verdict == "unjustified"
 
 
-# Every path
-
-
-class Paths(RuleBasedStateMachine):
-    """Anybody tries anything at any moment: nothing stands that no other person agreed to."""
-
-    people = st.sampled_from(["support/aa", "it/aa", "it/bb", "privacy_officer/cc", "it/dd"])
-
-    def __init__(self):
-        super().__init__()
-        self.now = NOW
-        self.grant: Grant = grants.asked("g-1", ASKED, "support/aa", NOW, LIMITS)
-        self.agreed = False
-        self.ended = False
-
-    @rule(by=people)
-    def approve(self, by):
-        clear = granting.hand(by) not in {granting.hand(self.grant.account)}
-        if not clear or by.partition("/")[0] not in {"it", "privacy_officer"}:
-            return  # `granting` refuses it: tested above
-        try:
-            self.grant = grants.approved(self.grant, by, self.now)
-            self.agreed = True
-        except Fault:
-            pass
-
-    @rule(state=st.sampled_from(sorted(grants.OVER)))
-    def close(self, state):
-        try:
-            self.grant = grants.over(self.grant, state, self.now, "")
-            self.ended = True
-        except Fault:
-            pass
-
-    @rule(by=people)
-    def look_back(self, by):
-        with pytest.raises(Conflict):
-            grants.reviewed(self.grant, by, "justified")
-
-    @rule(hours=st.integers(0, 30))
-    def wait(self, hours):
-        self.now = Instant(self.now + hours * HOUR)
-
-    @invariant()
-    def nothing_stands_without_another_person(self):
-        if self.grant.stands(self.now):
-            assert self.agreed
-            assert granting.hand(self.grant.approver) != granting.hand(self.grant.account)
-
-    @invariant()
-    def an_end_binds(self):
-        if self.ended:
-            assert not self.grant.stands(self.now)
-
-    @precondition(lambda self: self.grant.state == "active")
-    @invariant()
-    def it_never_outlives_its_time(self):
-        assert self.grant.until - self.grant.begins <= LIMITS.most
-        assert not self.grant.stands(self.grant.until)
-
-
-TestPaths = Paths.TestCase
-
-
-def test_the_property_can_fail():
-    planted = grant(approver="it/aa")
-    assert granting.hand(planted.approver) == granting.hand(planted.account)
-    assert planted.stands(NOW)
-
-
 def test_housekeeping_writes_down_what_time_did(house):
     clock = FixedClock(NOW)
     house.ws.close()
@@ -390,3 +321,31 @@ def rights_open(house, clock):
     from troth import app
 
     return app.open(house.folder, clock=clock)
+
+
+def test_who_wrote_a_campaign_agrees_to_no_right_for_its_purpose(house, bench):
+    def duties(_view, hand, _grant):
+        return frozenset({"campaign"} if hand == granting.hand(bench.spelt(GARETH)) else ())
+
+    asked = granting.ask(bench, wanted(bench), FATIMA)
+    with pytest.raises(Conflict):
+        granting.approve(replace(bench, duties=duties), asked.id, GARETH)
+
+
+def test_a_pair_of_duties_nobody_knows_does_not_load(house):
+    text = (house.folder / "troth.toml").read_text()
+    (house.folder / "troth.toml").write_text(text + '\n[access]\nexclusive = [["fun", "grant"]]\n')
+    house.ws.apply()
+    with pytest.raises(InvalidInput):
+        rights.bench(house.ws)
+
+
+def test_whom_somebody_reports_to_is_read_from_what_is_published(house):
+    text = (house.folder / "troth.toml").read_text()
+    told = f'\n[access.reports_to]\n"{GARETH.id}" = "{FATIMA.id}"\n'
+    (house.folder / "troth.toml").write_text(text + told)
+    house.ws.apply()
+    bench = rights.bench(house.ws)
+    asked = granting.ask(bench, wanted(bench), FATIMA)
+    with pytest.raises(Conflict):
+        granting.approve(bench, asked.id, GARETH)

@@ -48,7 +48,9 @@ def test_a_cosigned_head_makes_receipts_that_verify_under_the_quorum(folder, tmp
             note = view.note()
         assert house.ws.signer.witnessed(note)
         receipt = rights.receipts(house.desk, house.person("probe"), house.ws.sign())[-1]
-        policy = proof.parse_policy(house.ws.signer.policy_for(note), app.workspace.crypto.ed25519_verify)
+        policy = proof.parse_policy(
+            house.ws.signer.policy_for(note), app.workspace.crypto.ed25519_verify
+        )
         assert policy.quorum == "outside"
         proof.verify_receipt(receipt.text, policy)
         assert watching.vkey in house.ws.signer.text()
@@ -195,7 +197,7 @@ def test_two_witnesses_of_one_operator_are_one_voice():
     ],
 )
 def test_a_witness_that_is_not_well_named_is_refused(table):
-    with pytest.raises(InvalidInput, match="troth.toml"):
+    with pytest.raises(InvalidInput, match=r"troth\.toml"):
         custody.read_trust(table)
 
 

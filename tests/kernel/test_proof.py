@@ -484,3 +484,73 @@ def test_a_malformed_checkpoint_is_refused(text):
 def test_an_empty_ledgers_checkpoint_is_read():
     text = proof.Checkpoint("o", 0, proof.EMPTY_ROOT).text
     assert proof.parse_checkpoint(text).size == 0
+
+
+# Keys that changed, public statements
+
+
+def statement_receipt(extra=None, index=2):
+    entries = [b"entry %d" % i for i in range(2)] + [b'\x01{"type":"erase.done","v":1}']
+    tiles = cast.Tiles().add(entries)
+    point = proof.Checkpoint(cast.ORIGIN, 3, tiles.edge.root())
+    note = ledger.sign_checkpoint(point, [cast.LOG_SEED])
+    made = proof.public_extra(entries[2]) if extra is None else extra
+    return ledger.receipt(made, index, note, tiles.read)
+
+
+def test_a_public_statement_is_proved_as_what_it_is():
+    read = proof.read_receipt(statement_receipt(), cast.policy())
+    assert (read.statement, read.event, read.c) == (b'{"type":"erase.done","v":1}', None, b"")
+    for extra in (b"\x03", b"\x03\x01", b"\x03\x00" + bytes(32), b"\x03\x01{}", b"\x04\x01{}"):
+        with pytest.raises((InvalidInput, EvidenceBroken)):
+            proof.read_receipt(statement_receipt(extra), cast.policy())
+
+
+def two_keys(*lines):
+    text = "\n".join([*lines, "quorum none"])
+    return proof.parse_policy(text, crypto.ed25519_verify)
+
+
+OLD, NEW = (ledger.log_key(cast.ORIGIN, seed) for seed in (cast.LOG_SEED, b"\x09" * 32))
+
+
+def signed_at(size, *seeds):
+    return ledger.sign_checkpoint(proof.Checkpoint(cast.ORIGIN, size, ROOTS[size]), list(seeds))
+
+
+def test_of_two_keys_of_a_log_either_is_enough_and_neither_may_be_wrong():
+    policy = two_keys(f"log {OLD.vkey}", f"log {NEW.vkey}")
+    for seeds in ([cast.LOG_SEED], [b"\x09" * 32], [cast.LOG_SEED, b"\x09" * 32]):
+        assert proof.verify_note(signed_at(5, *seeds), policy).size == 5
+    other = proof.parse_note(signed_at(6, b"\x09" * 32))[1][0]
+    spoilt = signed_at(5, cast.LOG_SEED) + proof.note_line(NEW, other.signature)
+    with pytest.raises(EvidenceBroken, match="wrong"):
+        proof.verify_note(spoilt, policy)
+
+
+def test_L14_a_disowned_key_is_believed_up_to_its_cutoff_and_no_further():
+    policy = two_keys(f"{proof.UNTIL} 5 {OLD.vkey}", f"log {NEW.vkey}")
+    assert proof.verify_note(signed_at(5, cast.LOG_SEED), policy).size == 5
+    with pytest.raises(EvidenceBroken, match="disowned"):
+        proof.verify_note(signed_at(6, cast.LOG_SEED), policy)
+    assert proof.verify_note(signed_at(6, cast.LOG_SEED, b"\x09" * 32), policy).size == 6
+    with pytest.raises(EvidenceBroken, match="no log"):
+        proof.verify_note(signed_at(6, b"\x08" * 32), policy)
+
+
+def test_to_another_verifier_a_disowned_key_is_a_comment():
+    assert proof.UNTIL.startswith("#")
+    line = f"{proof.UNTIL} 5 {OLD.vkey}"
+    for wrong in (
+        f"{proof.UNTIL} {OLD.vkey}",
+        f"{proof.UNTIL} -1 {OLD.vkey}",
+        f"{line} x",
+        f"{line}\n{line}",
+    ):
+        with pytest.raises(InvalidInput):
+            two_keys(wrong, f"log {NEW.vkey}")
+
+
+def test_a_note_with_half_a_character_is_refused():
+    with pytest.raises(InvalidInput):
+        proof.parse_note("\ud800\n" + signed_at(5, cast.LOG_SEED))

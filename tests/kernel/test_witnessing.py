@@ -25,11 +25,13 @@ def note(size, root=None, seeds=(cast.LOG_SEED,), origin=cast.ORIGIN):
 
 
 def path(old, new):
-    return ledger.consistency_path(old, new, TREE.read) if 0 < old else []
+    return ledger.consistency_path(old, new, TREE.read) if old > 0 else []
 
 
 def body(old, new, hashes=None, **about):
-    return witnessing.request_body(old, path(old, new) if hashes is None else hashes, note(new, **about))
+    return witnessing.request_body(
+        old, path(old, new) if hashes is None else hashes, note(new, **about)
+    )
 
 
 def said(raw, last=0, logs=LOGS):
@@ -99,7 +101,9 @@ def test_sixty_three_hashes_are_read():
     assert len(read.path) == 63
 
 
-WITNESS = proof.Key(cast.WITNESS, proof.ED25519_COSIGNATURE, crypto.ed25519_public(cast.WITNESS_SEED))
+WITNESS = proof.Key(
+    cast.WITNESS, proof.ED25519_COSIGNATURE, crypto.ed25519_public(cast.WITNESS_SEED)
+)
 
 
 def answered(size=5, at=1_795_000_000, seed=cast.WITNESS_SEED, name=cast.WITNESS):

@@ -3,7 +3,6 @@
 import gzip
 import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import cast
@@ -52,30 +51,31 @@ def test_aes_256_gcm_seals_and_opens_as_the_vectors_say():
     assert tried >= 40
 
 
-def test_ed25519_accepts_and_refuses_as_the_vectors_say():
-    verdicts = {"valid": 0, "invalid": 0}
+def signatures():
     for group in groups("ed25519"):
         public = bytes.fromhex(group["publicKey"]["pk"])
         for test in group["tests"]:
             message, signature = raw(test, "msg", "sig")
-            good = crypto.ed25519_verify(public, signature, message)
-            assert good == (test["result"] == "valid"), test["tcId"]
-            verdicts[test["result"]] += 1
-    assert min(verdicts.values()) > 50
+            yield test, (public, signature, message)
+
+
+def test_ed25519_accepts_and_refuses_as_the_vectors_say():
+    """Keys of small or mixed order are `acceptable`: only who makes a policy could name one."""
+    verdicts = {"valid": 0, "invalid": 0, "acceptable": 0}
+    for test, asked in signatures():
+        good = crypto.ed25519_verify(*asked)
+        assert test["result"] == "acceptable" or good == (test["result"] == "valid"), test["tcId"]
+        verdicts[test["result"]] += 1
+    assert min(verdicts.values()) > 20
 
 
 def test_the_one_file_verifiers_own_ed25519_gives_the_same_verdicts():
     spec = importlib.util.spec_from_file_location("verify_main", TOOL)
     tool = importlib.util.module_from_spec(spec)
-    sys.modules["verify_main"] = tool
     spec.loader.exec_module(tool)
-    del sys.modules["verify_main"]
-    for group in groups("ed25519"):
-        public = bytes.fromhex(group["publicKey"]["pk"])
-        for test in group["tests"]:
-            message, signature = raw(test, "msg", "sig")
-            good = tool.ed25519_check(public, signature, message)
-            assert good == (test["result"] == "valid"), test["tcId"]
+    for test, asked in signatures():
+        good = tool.ed25519_check(*asked)
+        assert test["result"] == "acceptable" or good == (test["result"] == "valid"), test["tcId"]
 
 
 def test_hkdf_sha256_derives_as_the_vectors_say():

@@ -32,7 +32,8 @@ def test_the_worked_receipts_verify_elsewhere_with_their_witness():
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("\n3\n", "\n4\n"), ("index 3", "index 2"), ("extra Ab", "extra Ac"), ("\n5\n", "\n6\n")]
+    ("old", "new"),
+    [("\n3\n", "\n4\n"), ("index 3", "index 2"), ("extra Ab", "extra Ac"), ("\n5\n", "\n6\n")],
 )
 def test_elsewhere_a_changed_receipt_is_refused_too(tmp_path, old, new):
     text = (VECTORS / "worked.tlog-proof").read_text()
@@ -44,7 +45,10 @@ def test_elsewhere_a_changed_receipt_is_refused_too(tmp_path, old, new):
 @pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 700])
 def test_tiles_and_receipts_of_every_shape_verify_elsewhere(tmp_path, size):
     tree = cast.Tiles()
-    entries = [proof.private_entry(proof.commitment(bytes([i % 251]) * 32, b"{}")) for i in range(size - 1)]
+    entries = [
+        proof.private_entry(proof.commitment(bytes([i % 251]) * 32, b"{}"))
+        for i in range(size - 1)
+    ]
     entries.append(events.public_entry({"type": "erase.done"}))
     tree.add(entries)
     point = proof.Checkpoint(cast.ORIGIN, size, tree.edge.root())

@@ -13,7 +13,7 @@ from troth.app import base_policy
 from troth.capabilities.access import cases, reading
 from troth.capabilities.access.cases import Opening
 from troth.surfaces.demo.material import write_drafts
-from troth.terms import Action, Actor, Role, instant
+from troth.terms import Action, Actor, Role
 
 NOW = marula.NOW
 BEGUN = NOW - timedelta(days=300)

@@ -9,6 +9,7 @@ from staffed import BUSY, EMAIL, IT, OFFICER, SELDOM, SUPPORT
 
 from troth.app import access as rights
 from troth.kernel import gate
+from troth.terms import instant
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_the_real_log_says_it_would_have_denied_three_reads_and_which(house):
     assert {(d.role, d.purpose, tuple(d.categories)) for d in replay.denied} == {
         ("support", "service", (EMAIL,))
     }
-    assert all(at < staffed.instant(staffed.NOW) for d in replay.denied for at in d.times)
+    assert all(at < instant(staffed.NOW) for d in replay.denied for at in d.times)
     told = repr(replay)
     assert "@" not in told
     assert house.person("probe").hex() not in told

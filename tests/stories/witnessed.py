@@ -60,7 +60,9 @@ def watched(folder, work, quorum='"any"', operator="A consumer body"):
     watching = Watching(work / "w.db", [house.ws.signer.key.vkey], Fixed())
     toml = folder / "troth.toml"
     before = toml.read_text()
-    toml.write_text(before + watching.table(operator=operator) + f"\n[ledger]\nquorum = {quorum}\n")
+    toml.write_text(
+        before + watching.table(operator=operator) + f"\n[ledger]\nquorum = {quorum}\n"
+    )
     house.ws.close()
     house.open()
     try:

@@ -401,7 +401,7 @@ def test_a_refusal_binds_and_a_consent_is_explained_as_of_any_moment(ws):
 def test_receipts_are_exported_and_verified_by_anybody(ws, tmp_path):
     out = tmp_path / "out"
     told = data(ws, "receipt", "export", "c-agreed", "--out", out)
-    assert sorted(told) == ["folder", "receipts"]
+    assert sorted(told) == ["delete_by", "export", "folder", "receipts"]
     files = sorted(out.glob("*.tlog-proof"))
     assert len(files) == len(told["receipts"]) >= 5
     for policy in ([], ["--policy", out / "policy"]):

@@ -18,7 +18,7 @@ from troth.terms import Actor, Role
 
 LINDIWE, SIPHO = (Actor(Role.MARKETER, f"{n}@marula.example") for n in ("lindiwe", "sipho"))
 OFFICER = Actor(Role.OFFICER, "nokuthula@marula.example")
-ROLES = {"people": "support", "complaint": "privacy_officer", "staff": "it", "connections": "it",
+ROLES = {"map": "it", "doctor": "it", "people": "support", "complaint": "privacy_officer", "staff": "it", "connections": "it",
     "documents": "privacy_officer", "retention": "privacy_officer",
     "requests": "privacy_officer",
 }  # fmt: skip
@@ -31,6 +31,7 @@ FILLED = {
     "/console/messages/{name}": "winback",
     "/console/messages/{name}/history": "winback",
     "/console/documents/{name}": "popia-2",
+    "/console/map/{name}": "record",
 }
 """Page with a name in its address → a name that the shop below has."""
 NO_PAGE = re.compile(r"\.(pdf|csv|zip)$|/frame/|/\{file\}$|^/console/list/")

@@ -7,7 +7,7 @@ from hub_shop import shop
 
 from troth.app import segment_defaults
 from troth.surfaces import timeline
-from troth.surfaces.web import people as page_of_people
+from troth.surfaces.web import people_card as page_of_people
 
 ROLE = "support"
 
@@ -28,16 +28,23 @@ def test_a_look_shows_what_they_agreed_to_and_no_name():
     assert not re.search(r"Planted|Secretname|shop-11@", page.text)
     event = last("shop-11")
     assert (event.type, event.payload.reason) == ("data.read", "case:T-1")
-    assert event.payload.fields == ("facts",)
+    assert event.payload.fields == ("contact.email", "facts", "identity.name")
+    assert event.payload.masks == {"contact.email": "last4", "identity.name": "initial"}
     assert event.actor.startswith("support/")
 
 
-def test_showing_the_name_is_a_look_of_its_own_and_goes_as_far_as_the_role():
-    page = post(shop().door(ROLE), outside="shop-12", case="T-2", reveal="yes").text
+def test_showing_one_field_is_a_look_of_its_own_and_goes_as_far_as_the_role():
+    client = shop().door(ROLE)
+    post(client, outside="shop-12", case="T-2")
+    before = len(shop().chain("shop-12"))
+    page = post(client, outside="shop-12", case="T-2", reveal="identity.name").text
+    assert len(shop().chain("shop-12")) == before + 1
     assert "Planted Secretname" in page
     assert "shop-12@post.example" not in page, "support sees the end of an address only"
     assert "Your role does not see: your phone number" in page
-    assert set(last("shop-12").payload.fields) == {"contact.email", "facts", "identity.name"}
+    assert last("shop-12").payload.masks == {"contact.email": "last4"}
+    post(client, outside="shop-12", case="T-2", reveal="contact.email")
+    assert last("shop-12").payload.masks == {"contact.email": "last4", "identity.name": "initial"}
 
 
 def test_by_address_the_address_stands_in_no_link_and_is_found(caplog, capsys):

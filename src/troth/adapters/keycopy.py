@@ -49,6 +49,7 @@ class KeyCopy:
 
 
 def copy_aad(workspace: bytes, epoch: int) -> bytes:
+    """Bind a copy's own key to its house and epoch."""
     return lp(b"keycopy1", workspace, epoch.to_bytes(4, "big"))
 
 

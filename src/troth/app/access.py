@@ -1,20 +1,23 @@
 """Rights of staff, wired: temporary ones, what is withheld, exposure, tightening, reviews."""
 
-import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
-from typing import Any, Final, cast
+from typing import Final
 
 import msgspec
 
-from troth.app import staff
+from troth.app.access_bench import (
+    bench,
+    labels,
+    members,
+    note_policy,
+    shipped,
+    wanted,
+    weights,
+)
 from troth.app.checks import Check
-from troth.app.policy import Chain, alike, own_rules
+from troth.app.policy import Chain, own_rules
 from troth.app.workspace import Workspace
-from troth.capabilities import access
 from troth.capabilities.access import (
     exposure,
     granting,
@@ -25,131 +28,42 @@ from troth.capabilities.access import (
     withholding,
 )
 from troth.capabilities.access.exposure import Day, Held, Seen
-from troth.capabilities.access.granting import Bench
 from troth.capabilities.access.rights_policy import Standing
 from troth.capabilities.access.tighten import Log, Proposal, Replay, Window
 from troth.capabilities.access.withheld import Right, Withheld
-from troth.capabilities.outreach import steps
-from troth.errors import Conflict, InvalidInput, NotFound
-from troth.kernel import events
+from troth.errors import Conflict, NotFound
+from troth.kernel import canaries, events
 from troth.kernel.desk import SYSTEM
-from troth.kernel.house import parse_toml
-from troth.ports import StaffPolicy, View
-from troth.terms import DAY, SECOND, Action, Actor, Instant
+from troth.ports import StaffPolicy
+from troth.terms import DAY, SECOND, Actor, Instant
 
+__all__ = [
+    "Advice",
+    "Picture",
+    "advise",
+    "apply",
+    "bench",
+    "checks",
+    "days",
+    "end_all",
+    "keep",
+    "log_of",
+    "measure",
+    "members",
+    "note_policy",
+    "picture",
+    "shipped",
+    "tend",
+    "undo",
+    "wanted",
+    "weights",
+    "window",
+]
 DAYS: Final = "access.exposure"
 """Day, big-endian → how many could see what."""
 _REASONS: Final = ("", "case:-", "request:-", "campaign:-", "audience:-")
 _KEPT_DAYS = 800
 _PEOPLE = 500
-_DUTIES: Final = frozenset({"policy", "grant", "campaign", "purpose", "review"})
-
-
-@cache
-def shipped() -> Mapping[str, Any]:
-    """Return `data/access_grants.toml`."""
-    return tomllib.loads((files("troth") / "data/access_grants.toml").read_text("utf-8"))
-
-
-@cache
-def weights() -> tuple[Mapping[str, int], int]:
-    """Return how much each category weighs, and any other one."""
-    read = tomllib.loads((files("troth") / "data/sensitivity.toml").read_text("utf-8"))
-    return read["weight"], read["other"]
-
-
-@cache
-def _fields() -> Mapping[str, str]:
-    read = tomllib.loads((files("troth") / "data/taxonomy.toml").read_text("utf-8"))
-    return cast("Mapping[str, str]", read["fields"])
-
-
-# What steps are judged with
-
-
-def bench(opened: Workspace) -> Bench:
-    """Return what steps of temporary rights and reviews are judged with, as published.
-
-    Raises:
-        InvalidInput: `[access.reports_to]` or `[access.exclusive]` does not read.
-    """
-    with opened.store.look() as view:
-        found = view.published("house")
-    told = parse_toml("troth.toml", found.data).get("access", {}) if found else {}
-    listed = frozenset(m.account for m in members(opened))
-    return Bench(
-        opened.desk,
-        _limits(told.get("exclusive", [])),
-        _reports(told.get("reports_to", {})),
-        listed,
-        _duties,
-    )
-
-
-def _limits(more: object) -> grants.Limits:
-    read, hour = shipped(), 3600 * SECOND
-    pairs = [*read["duties"]["exclusive"], *(more if isinstance(more, list) else [more])]
-    if not all(isinstance(p, list) and len(p) == 2 and set(p) <= _DUTIES for p in pairs):  # noqa: PLR2004 - a pair
-        raise InvalidInput(
-            "troth.toml: [access] exclusive is no list of pairs of duties",
-            f"use {', '.join(sorted(_DUTIES))}",
-        )
-    return grants.Limits(
-        default=read["jit"]["default_hours"] * hour,
-        most=read["jit"]["most_days"] * DAY,
-        lapse=read["jit"]["lapse_hours"] * hour,
-        glass=read["glass"]["most_minutes"] * 60 * SECOND,
-        review=read["glass"]["review_hours"] * hour,
-        actions=frozenset(read["may"]["actions"]),
-        why=(read["may"]["why_least"], read["may"]["why_most"]),
-        exclusive=frozenset((one, other) for one, other in pairs),
-    )
-
-
-def _reports(told: object) -> Mapping[str, str]:
-    if not isinstance(told, dict) or not all(isinstance(boss, str) for boss in told.values()):
-        raise InvalidInput(
-            "troth.toml: [access.reports_to] is no table of ids",
-            'write "name@brand.example" = "head@brand.example"',
-        )
-    return told
-
-
-def _duties(view: View, hand: str, grant: grants.Grant) -> frozenset[str]:
-    """Say which duties somebody has about a right: they wrote what it rests on, or gain by it."""
-    out = set()
-    if (view.row(withholding.POLICY, b"last") or b"").decode() == hand:
-        out.add("policy")
-    if hand == granting.hand(grant.approver):
-        out.add("grant")
-    for name, life in steps.lives(view).items():
-        mine = hand in {granting.hand(life.author), granting.hand(life.editor)}
-        if mine or any(
-            done.act == "started" and granting.hand(done.hand) == hand
-            for done in steps.done_so_far(view, name)
-        ):
-            if steps.plan_of(view, name).purpose == grant.purpose:
-                out.add("campaign")
-    return frozenset(out)
-
-
-def note_policy(opened: Workspace, actor: Actor) -> None:
-    """Note who published a staff policy: they do not agree to rights under it."""
-    own = granting.hand(opened.desk.account(actor))
-    with opened.store.book() as tx:
-        tx.put_row(withholding.POLICY, b"last", own.encode())
-
-
-def members(opened: Workspace) -> list[exposure.Member]:
-    """Return every account that could act right now."""
-    office, desk = staff.office(opened), opened.desk
-    known = staff.known_staff(opened.settings, opened.signin, opened.keys)
-    with opened.store.look() as view:
-        return [
-            exposure.Member(actor, desk.account(actor), alike(desk, view, actor))
-            for actor in access.everybody(office)
-            if known(actor)
-        ]
 
 
 # Exposure
@@ -227,7 +141,9 @@ def log_of(opened: Workspace, at: Instant, days: int = 0) -> Log:
     span = days or shipped()["tighten"]["replay_days"]
     with opened.store.look() as view:
         kinds = {name: p.kind for name, p in opened.desk.house(view).purposes.items()}
-        return tighten.fold(usage.uses(view, Instant(max(0, at - span * DAY)), Instant(at + 1)), kinds)
+        return tighten.fold(
+            usage.uses(view, Instant(max(0, at - span * DAY)), Instant(at + 1)), kinds
+        )
 
 
 # Tightening
@@ -260,7 +176,9 @@ def advise(opened: Workspace, days: int = 0) -> Advice:
     with opened.store.look() as view:
         known, begun = withholding.known(view)
     found = tighten.unused(seen.standing, log, known, seen.withheld, span, seen.at)
-    proposals = tuple(_proposal(seen, log, *each) for each in tighten.propose(found, seen.standing))
+    proposals = tuple(
+        _proposal(seen, log, *each) for each in tighten.propose(found, seen.standing)
+    )
     every = [right for each in proposals for right in each.rights]
     total, used = tighten.used_of(seen.standing, log, span)
     late = begun - span.since if begun else seen.at - span.since
@@ -348,14 +266,17 @@ def keep(opened: Workspace, actor: Actor, ident: str) -> withholding.Done:
 
 
 def measure(opened: Workspace) -> Day:
-    """Count how it stands and keep the day's figures; work over everybody is a house event first."""
+    """Count how it stands and keep the day's figures; a house event comes first."""
     seen = picture(opened)
     with opened.store.look() as view:
         size = view.log.size
     told = events.SetProcessed("report", "exposure", size, {}, "")
     opened.desk.record_house(told, SYSTEM)
     people = _people(opened, seen.seen.categories())
-    log, span = log_of(opened, seen.at, shipped()["tighten"]["unused_days"]), window(opened, seen.at)
+    log, span = (
+        log_of(opened, seen.at, shipped()["tighten"]["unused_days"]),
+        window(opened, seen.at),
+    )
     total, used = tighten.used_of(seen.standing, log, span)
     weight, other = weights()
     day = Day(
@@ -375,16 +296,19 @@ def measure(opened: Workspace) -> Day:
 
 def _people(opened: Workspace, categories: Sequence[str]) -> dict[str, int]:
     """Count people by category: of fields that hold a value; of activity, everybody on file."""
-    label = _fields()
+    label = labels()
     fields = [name for name, category in label.items() if category in categories]
     out, total, after = dict.fromkeys(categories, 0), 0, None
+    with opened.store.look() as view:
+        invented = canaries.ids(view)
     while True:
         with opened.store.look() as view:
             page = view.people(after, _PEOPLE)
             if not page:
                 break
-            rows = view.sealed(page, fields)
-        total, after = total + len(page), page[-1]
+            real = [each for each in page if each not in invented]
+            rows = view.sealed(real, fields)
+        total, after = total + len(real), page[-1]
         for held in rows.values():
             for category in {label[row.field] for row in held}:
                 out[category] += 1
@@ -400,14 +324,21 @@ def days(opened: Workspace, last: int = 90) -> list[Day]:
 
 
 def tend(opened: Workspace) -> dict[str, int]:
-    """Do what time asks for: end what is over, raise what is late, count once a day."""
+    """Do what time asks for: end what is over, raise what is late, count once a day.
+
+    The day it is first seen only notes who has what; nothing is done before a house is published.
+    """
+    with opened.store.look() as view:
+        if view.published("house") is None:
+            return {}
+        today, begun = view.now // DAY, withholding.known(view)[1]
+        counted = view.row(DAYS, today.to_bytes(4, "big")) is not None
     judged = bench(opened)
     done = granting.tend(judged)
     done["silent"] = reviews.tend(judged)
-    with opened.store.look() as view:
-        today = (view.now // DAY).to_bytes(4, "big")
-        counted = view.row(DAYS, today) is not None
-    if not counted:
+    if not begun:
+        withholding.note_first(opened.desk, picture(opened).standing)
+    elif not counted and begun // DAY != today:
         measure(opened)
     return done
 
@@ -415,41 +346,6 @@ def tend(opened: Workspace) -> dict[str, int]:
 def end_all(opened: Workspace, actor: Actor, account: str) -> int:
     """End every temporary right of an account and withdraw its requests; return how many."""
     return len(granting.end_all(bench(opened), account, actor))
-
-
-# Asking, from surfaces
-
-
-def wanted(opened: Workspace, who: Actor, told: Mapping[str, str]) -> grants.Wanted:
-    """Read what somebody wants from words: purpose, action, data, reason, why, hours or minutes.
-
-    Raises:
-        InvalidInput: A word does not read.
-    """
-    try:
-        action = Action(told.get("action", "read"))
-    except ValueError:
-        raise InvalidInput("this is no action", "read or export") from None
-    data = grants.read(tuple(re.findall(r"[A-Za-z0-9_.:]+", told.get("data", ""))))
-    length = _whole(told.get("hours", "")) * 3600 + _whole(told.get("minutes", "")) * 60
-    return grants.Wanted(
-        opened.desk.account(who),
-        told.get("purpose", ""),
-        action,
-        data,
-        told.get("reason", "").strip(),
-        told.get("why", "").strip(),
-        length * SECOND,
-    )
-
-
-def _whole(text: str) -> int:
-    text = text.strip()
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit() and len(text) < 5):  # noqa: PLR2004 - digits
-        raise InvalidInput("the length is no number", "write a number of hours")
-    return int(text)
 
 
 # How it stands

@@ -332,6 +332,13 @@ def list_backups(opened: Workspace) -> list[Backup]:
         return backups(view)
 
 
+def holds() -> list[tuple[str, str, str]]:
+    """Return every table a record can have, how it goes into a backup, and why."""
+    known = filtered.rules()
+    tables = [(name, rule) for name, rule in known.table.items() if name != "own_row"]
+    return [(name, rule.do, rule.why) for name, rule in (*tables, *sorted(known.own.items()))]
+
+
 # How it stands
 
 
@@ -357,9 +364,7 @@ def _ages(plan: Schedule, held: Sequence[Backup], now: Instant) -> list[Check]:
     tried = next((b for b in held if b.checked_at), None)
     found = f"{(now - tried.checked_at) // DAY} days ago" if tried else "never"
     return [
-        _check(
-            "backup.age", title, aged, f"the newest is {hours} hours old", "IT: troth backup DIR"
-        ),
+        _check("backup.age", title, aged, _aged(hours), "IT: troth backup DIR"),
         _check(
             "backup.checked",
             "Backups that open",
@@ -368,6 +373,10 @@ def _ages(plan: Schedule, held: Sequence[Backup], now: Instant) -> list[Check]:
             "IT: troth backup DIR --check",
         ),
     ]
+
+
+def _aged(hours: int) -> str:
+    return f"the newest is {hours} hours old" if hours else "the newest is under an hour old"
 
 
 def _place(settings: Settings, plan: Schedule) -> Check:

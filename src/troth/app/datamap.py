@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from troth.adapters.mapfiles import write_map as write
 from troth.app import documents, scans
 from troth.app.checks import Check
 from troth.app.datamap_model import (
@@ -15,14 +16,15 @@ from troth.app.datamap_model import (
     person_categories,
     taxonomy,
 )
-from troth.app.datamap_others import fides, ours_of, published, stores, systems, theirs, title
+from troth.app.datamap_others import fides, published, stores, systems, title
 from troth.app.datamap_own import arriving, ends, joined, own_parts, recipient_part, uses
+from troth.app.scans import ours_of, theirs
 from troth.app.workspace import Workspace
 from troth.capabilities.trust.recipients import recipients
 
 __all__ = [
     "RECORD", "US", "Holding", "Map", "Part", "described", "fides", "ours_of",
-    "person_categories", "read", "taxonomy", "theirs", "title",
+    "person_categories", "read", "taxonomy", "theirs", "title", "write",
 ]  # fmt: skip
 
 

@@ -1,13 +1,13 @@
 """Other systems of the data map, by their mappings; and the whole map as Fides has it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 from troth.app import documents, scans
 from troth.app.checks import Step
 from troth.app.datamap_model import RECORD, US, Holding, Part, person_categories, taxonomy
+from troth.app.scans import all_ours, theirs
 from troth.app.workspace import Workspace
 from troth.capabilities.trust import Facts
 from troth.capabilities.trust.recipients import recipients
@@ -51,7 +51,7 @@ def _store(key: str, store: Store | None, said: Mapping[str, Any]) -> Part:
     return Part(
         key, str(said.get("title", "")) or (store.title if store else key), "stored", "source",
         text=store.description if store else "",
-        categories=_ours(store.held()) if store else (),
+        categories=all_ours(store.held()) if store else (),
         country=country,
         processor=processor,
         agreement=place.agreement,
@@ -68,7 +68,7 @@ def _collections(store: Store) -> Iterator[Holding]:
     for each in store.collections:
         found = {c for field in each.fields for c in (*field.categories, *each.categories)}
         said = f"{len(each.fields):,} columns"
-        yield Holding(each.name, each.description or said, "", _ours(found))
+        yield Holding(each.name, each.description or said, "", all_ours(found))
 
 
 def _fed(mapped: DataMap, store: str) -> tuple[str, ...]:
@@ -95,12 +95,12 @@ def _system(each: System) -> Part:
     return Part(
         f"system:{each.key}", each.title, "acquired" if gives else "shared", "system",
         text=each.description,
-        categories=_ours(found),
+        categories=all_ours(found),
         country=place.country,
         processor=place.processor,
         agreement=place.agreement,
         owner=place.owner,
-        holds=tuple(Holding(u.purpose, u.name, "", _ours(u.categories)) for u in each.uses),
+        holds=tuple(Holding(u.purpose, u.name, "", all_ours(u.categories)) for u in each.uses),
         kept=tuple((u.name or u.purpose, u.retention) for u in each.uses if u.retention),
         claims=tuple(f"{step}: {said}" for step, held in place.measures.items() for said in held),
         into=(RECORD,) if gives else (),
@@ -108,32 +108,10 @@ def _system(each: System) -> Part:
     )  # fmt: skip
 
 
-@cache
-def _back() -> Mapping[str, str]:
-    """Return fideslang category → our own, the shortest of ours where several fit."""
-    out: dict[str, str] = {}
-    for ours, theirs in scans.words().fideslang.items():
-        if theirs not in out or len(ours) < len(out[theirs]):
-            out[theirs] = ours
-    return out
-
-
-def _ours(found: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({ours_of(each) for each in found}))
-
-
-def ours_of(theirs: str) -> str:
-    """Return our own category for a fideslang one, or for the nearest above it, else itself.
-
-    >>> ours_of("user.contact.address.street"), ours_of("system.operations")
-    ('contact.post', 'system.operations')
-    """
-    key = theirs
-    while key:
-        if key in _back():
-            return _back()[key]
-        key = key.rpartition(".")[0]
-    return theirs
+def title(category: str) -> str:
+    """Return a category in words: the house's own, else the data file's, else its name."""
+    said = documents.category_title(category)
+    return scans.titles().get(category, category) if said == category else said
 
 
 def fides(opened: Workspace) -> DataMap:
@@ -163,17 +141,6 @@ def _as_store(facts: Facts) -> Store:
     return Store(
         "troth_record", tables, "The record of Troth", place=Place(stored, measures=measures)
     )
-
-
-def title(category: str) -> str:
-    """Return a category in words: the house's own, else the data file's, else its name."""
-    said = documents.category_title(category)
-    return scans.titles().get(category, category) if said == category else said
-
-
-def theirs(category: str) -> str:
-    """Return the fideslang name of a category of ours, `user` where the data knows none."""
-    return scans.words().fideslang.get(category, "user")
 
 
 def _as_systems(facts: Facts) -> Iterator[System]:

@@ -116,7 +116,7 @@ def own_parts(opened: Workspace, facts: Facts, used: Sequence[str]) -> Iterator[
             continue
         part = Part(
             each["key"], each["title"], each["step"], "own",
-            text=each["text"],
+            text=each["text"], categories=_about(each.get("about", ())),
             country=str(stored.get("country", "")),
             owner="IT",
             gaps=() if stored.get("country") else ("country: storage.country in troth.toml",),
@@ -140,14 +140,27 @@ def own_parts(opened: Workspace, facts: Facts, used: Sequence[str]) -> Iterator[
     )  # fmt: skip
 
 
+def _about(said: Iterable[str]) -> tuple[str, ...]:
+    named = tuple(said)
+    return person_categories() if "everything" in named else named
+
+
 def _files(folder: Path) -> dict[str, list[str]]:
-    """Return the folder's files by the part they belong to; under "" those of none."""
+    """Return the folder's files by the part they belong to; under "" those of none.
+
+    Below the folder and `data/` itself, what a file is follows from where it lies alone.
+    """
     rules = [(each["key"], each["files"]) for each in described()["part"]]
+    known: dict[Path, str] = {}
     out: dict[str, list[str]] = {}
     for path in folder.rglob("*"):
         if path.is_file():
             place = path.relative_to(folder)
-            key = next((k for k, globs in rules if any(map(place.match, globs))), "")
+            key = known.get(place.parent)
+            if key is None:
+                key = next((k for k, globs in rules if any(map(place.match, globs))), "")
+                if str(place.parent) not in {".", "data"}:
+                    known[place.parent] = key
             out.setdefault(key, []).append(str(place))
     return out
 

@@ -120,7 +120,7 @@ def logs(opened: Workspace) -> Iterator[Check]:
                     f"{lines:,} lines of {len(found)} logs hold what looks like an address",
                     "delete those logs; report what wrote them")  # fmt: skip
     else:
-        said = f"{len(found)} logs were searched" if found else "There is no log yet"
+        said = f"Searched: {len(found)}" if found else "There is no log yet"
         yield Check("log.addresses", "stored", title, "good", said)
 
 
@@ -148,7 +148,7 @@ def ports(_opened: Workspace) -> Iterator[Check]:
                     " serves")  # fmt: skip
     elif all(listening):
         yield Check("ports.loopback", "acquired", title, "good",
-                    f"{len(listening)} ports of this process, all on the loopback")  # fmt: skip
+                    f"Ports of this process: {len(listening)}, all on the loopback")  # fmt: skip
     else:
         out = sum(1 for here in listening if not here)
         yield Check("ports.loopback", "acquired", title, "bad",

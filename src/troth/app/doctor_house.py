@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from troth.adapters.system import SystemClock
 from troth.app import documents, notices, requests, scans
@@ -157,7 +158,7 @@ def outside(opened: Workspace) -> Iterator[Check]:
                     "fill country in troth.toml")  # fmt: skip
     else:
         yield Check("recipients.country", "shared", title, "good",
-                    f"{len(found)} recipients")  # fmt: skip
+                    f"Recipients: {len(found)}")  # fmt: skip
     urls = [str(said.get("url", "")) for said in facts.table("connections").values()]
     urls += [str(said.get("provider", "")) for said in facts.table("channels").values()]
     clear = [u for u in urls if u.startswith("http://") and not _here(u)]
@@ -166,12 +167,14 @@ def outside(opened: Workspace) -> Iterator[Check]:
         yield Check("recipients.https", "shared", title, "bad",
                     f"{len(clear)} addresses are plain http", "change them to https")  # fmt: skip
     elif urls:
-        yield Check("recipients.https", "shared", title, "good", f"{len(urls)} addresses")
+        yield Check("recipients.https", "shared", title, "good", f"Addresses: {len(urls)}")
 
 
 def _here(url: str) -> bool:
-    host = url.split("://", 1)[1].partition("/")[0]
-    return host.rpartition(":")[0] in HERE or host in HERE
+    try:
+        return (urlsplit(url).hostname or "") in HERE
+    except ValueError:
+        return False
 
 
 def sources(opened: Workspace) -> Iterator[Check]:

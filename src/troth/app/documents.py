@@ -7,18 +7,21 @@ published as a version of its own: what stood on the page on a day can be shown 
 import json
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from troth import crypto
 from troth.adapters.drafts import read_drafts
+from troth.app import scans
 from troth.app.forms import FORMS, form, form_gaps, shipped_data, words
 from troth.app.workspace import Workspace
 from troth.capabilities import custody, trust
 from troth.capabilities.trust import Facts, Gap, Paper
+from troth.engines.datagraph import Store
 from troth.errors import InvalidInput, NotFound
 from troth.kernel.desk import public
 from troth.kernel.facts import House
+from troth.ports import View
 from troth.settings import Settings
 from troth.terms import Actor, Instant, Published, Role
 
@@ -77,7 +80,27 @@ def category_title(category: str) -> str:
 def facts(opened: Workspace) -> Facts:
     """Return everything documents are made of, as published and as of now."""
     with opened.store.look() as view:
-        return trust.read_facts(opened.desk, view, words())
+        return replace(trust.read_facts(opened.desk, view, words()), others=_others(view))
+
+
+def _others(view: View) -> list[trust.Other]:
+    """Return other systems as their published mappings say; one that does not read is a gap."""
+    newest = {p.name: p for p in view.published_all("map:")}
+    found = []
+    for _, each in sorted(newest.items()):
+        read = scans.read_mapping(each)
+        unread = Store("mapping", name=f"Mapping {each.name}, which does not read here")
+        found += [_other(store, each) for store in (read.stores if read else (unread,))]
+    return found
+
+
+def _other(store: Store, each: Published) -> trust.Other:
+    place = store.place
+    return trust.Other(
+        store.title, scans.all_ours(store.held()), place.country, place.processor,
+        place.agreement, place.owner, place.retention,
+        f"map/{each.name.removeprefix('map:')}.yml", trust.Source(each.label, each.digest),
+    )  # fmt: skip
 
 
 def document(opened: Workspace, name: str) -> Paper:

@@ -16,7 +16,7 @@ from troth.adapters.providers import overwrite, settle_folder, write_secret
 from troth.adapters.sqlite.keys import FileKeyStore
 from troth.adapters.system import SystemRandomness
 from troth.app.keycare import care_of, provider_of
-from troth.app.keys import MAY_KEEP, SHARES, Escrow
+from troth.app.keys import MAY_KEEP, SHARES
 from troth.app.workspace import Workspace
 from troth.capabilities.custody import epochs
 from troth.errors import Conflict, InvalidInput, Unavailable
@@ -67,9 +67,8 @@ def write_shares(made: Sequence[escrow.Share], folder: Path) -> list[Path]:
         Conflict: A share lies there already; nothing was written.
         Unavailable: The folder cannot be written.
     """
+    require_free(folder)
     names = [folder / f"share-{share.x}-of-{share.shares}.txt" for share in made]
-    if any(path.exists() for path in names):
-        raise Conflict("shares lie there already", "name an empty folder")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for share, path in zip(made, names, strict=True):
@@ -80,6 +79,16 @@ def write_shares(made: Sequence[escrow.Share], folder: Path) -> list[Path]:
     except OSError:
         raise Unavailable("the shares cannot be written", "check the folder") from None
     return names
+
+
+def require_free(folder: Path) -> None:
+    """Refuse a folder in which shares lie: whoever finds two sets there mixes them up.
+
+    Raises:
+        Conflict: Some do.
+    """
+    if any(folder.glob("share-*-of-*")):
+        raise Conflict("shares lie there already", "name an empty folder")
 
 
 def paper(share: escrow.Share) -> str:

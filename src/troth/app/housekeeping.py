@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from troth.app import access, backup, keys, leavers, requests, scans, witnesses
+from troth.app import access, backup, keys, leavers, looks, requests, scans, witnesses
 from troth.app.workspace import Workspace
 from troth.capabilities import custody
 from troth.capabilities.custody import Planned
@@ -105,13 +105,15 @@ class Housekeeping:
         with suppress(Conflict, Unavailable):
             leavers.tend(self.opened)
         with suppress(Conflict, Unavailable):
-            access.tend(self.opened)
-        with suppress(Conflict, Unavailable):
             self._retain()
+        with suppress(Conflict, Unavailable):
+            looks.tidy(self.opened)
         with suppress(Conflict, Unavailable):
             keys.tend(self.opened)
         with suppress(Conflict, Unavailable):
             entry.sweep(self.opened.desk)
+        with suppress(Conflict, Unavailable):
+            access.tend(self.opened)
         with suppress(Conflict, Unavailable):
             if unsigned(self.opened):
                 self.opened.sign()

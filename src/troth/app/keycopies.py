@@ -6,7 +6,6 @@ that was promised for it. The restriction journal is replayed on top by whoever 
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -107,9 +106,9 @@ def restore_keys(folder: Path, archive: Path, at: Instant, key: bytes = b"") -> 
     settings = read_settings(folder)
     made = keycopy.look(archive)
     provider = provider_of(settings, made.workspace, SystemRandomness())
+    settings.keys.mkdir(mode=0o700, exist_ok=True)
     if made.epoch not in provider.epochs():
         _bring_key(provider, made, key)
-    settings.keys.mkdir(mode=0o700, exist_ok=True)
     beside = settings.keys.with_name(settings.keys.name + ".restoring")
     _clear(beside)
     keycopy.unpack(archive, provider, beside)
@@ -152,9 +151,7 @@ def _known(settings: Settings, workspace: bytes) -> tuple[list[Fence], list[KeyE
         store.close()
 
 
-def _unheard(
-    provider: EscrowableProvider, known: Sequence[KeyEpoch], made: int
-) -> list[KeyEpoch]:
+def _unheard(provider: EscrowableProvider, known: Sequence[KeyEpoch], made: int) -> list[KeyEpoch]:
     """Return epochs the provider holds keys of and nobody remembers: they end now."""
     named, none = {each.epoch for each in known}, Instant(0)
     held = (e for e in provider.epochs() if e not in named and e > made)
@@ -186,7 +183,7 @@ def _swap(beside: Path, keys: Path) -> None:
                 shutil.copy2(path, keys / path.name)
         for log in ("keys.db-wal", "keys.db-shm"):
             (keys / log).unlink(missing_ok=True)
-        os.replace(beside / "keys.db", keys / "keys.db")
+        (beside / "keys.db").replace(keys / "keys.db")
         settle_folder(keys)
     except OSError:
         raise Unavailable("the key folder cannot be written", "check owner and mode") from None

@@ -15,7 +15,7 @@ from troth.app.keycare import Care, care_of
 from troth.app.workspace import Workspace
 from troth.capabilities import rights
 from troth.capabilities.custody import epochs
-from troth.capabilities.rights.erasing import Horizon
+from troth.capabilities.rights.horizon import Horizon
 from troth.errors import EvidenceBroken, Fault, InvalidInput, NotFound
 from troth.kernel.calendars import local_date
 from troth.kernel.desk import SYSTEM
@@ -228,7 +228,7 @@ def erase(  # noqa: PLR0913 - who, why, by whom, and when the epoch ends
 
 
 def finish_erasure(opened: Workspace, person: PersonId, uncovered: rights.Steps) -> None:
-    """Carry an erasure that was cut off through its steps; its epoch ends with the day's others."""
+    """Carry an erasure that was cut off through its steps; its epoch ends with the others."""
     steps = around(opened, "daily", uncovered)
     rights.erase(opened.desk, person, "resumed", SYSTEM, opened.settle, steps)
     residue.forget(person)

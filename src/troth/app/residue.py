@@ -1,8 +1,8 @@
 """What an erasure may have left: every file the house owns is searched for what betrays a person.
 
 Before the erasure its traces are taken into memory: plain values, keys, address codes, ids. They
-live in this process until the erasure is finished, nowhere else; after a crash the values are gone,
-then ids alone are searched for, and the certificate says so.
+live in this process until the erasure is finished, nowhere else; after a crash they are gone, then
+ids alone are searched for, and the certificate says so.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Final
 
 from troth.adapters import residue as searcher
 from troth.app.workspace import Workspace
-from troth.capabilities.rights.erasing import Scanned
+from troth.capabilities.rights.horizon import Scanned
 from troth.errors import EvidenceBroken, NotFound, Unavailable
 from troth.kernel import vault
 from troth.kernel.desk import everybody
@@ -73,7 +73,7 @@ class Memory:
 _MEMORY = Memory()
 
 
-# Before: what to look for
+# Beforehand it is remembered
 
 
 def remember(opened: Workspace, person: PersonId) -> None:
@@ -153,7 +153,7 @@ def _ids(people: Sequence[PersonId]) -> Iterator[bytes]:
         yield person.hex().encode()
 
 
-# After: looking
+# Afterwards it is searched
 
 
 def scan(opened: Workspace, people: Sequence[PersonId]) -> Scanned:

@@ -152,15 +152,17 @@ def _renew(opened: Workspace, people: Sequence[PersonId]) -> None:
         gone[place] = max(gone.get(place, 0), row.kver)
         if row.state != "shredded":
             held.setdefault(place, []).append(row.kver)
-    for person in people:  # one by one: somebody who leaves meanwhile holds up nobody else
-        wanted = [
-            (who, scope, gone[who, scope] + 1)
-            for (who, scope), versions in held.items()
-            if who == person and len(versions) == 1
-        ]
-        if wanted:
-            with suppress(Conflict):  # erased, or rotated by another process, meanwhile
-                opened.desk.vault.keys.make(wanted)
+    wanted: dict[PersonId, list[tuple[PersonId, str, int]]] = {}
+    for (who, scope), versions in held.items():
+        if len(versions) == 1:
+            wanted.setdefault(who, []).append((who, scope, gone[who, scope] + 1))
+    make = opened.desk.vault.keys.make
+    try:
+        make([each for rows in wanted.values() for each in rows])
+    except Conflict:  # somebody was erased, or rotated by another process, meanwhile
+        for rows in wanted.values():
+            with suppress(Conflict):
+                make(rows)
     with opened.store.look() as view:
         now = view.now
     opened.keys.retire(people, now)

@@ -5,7 +5,7 @@ and counts; a value never is. Personal data that no mapping knows raises an alar
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -82,6 +82,43 @@ class Standing:
         return tuple(each for each in self.drift if each.alarm)
 
 
+# Categories, theirs and ours
+
+
+@cache
+def _back() -> Mapping[str, str]:
+    """Return fideslang category → our own, the shortest of ours where several fit."""
+    out: dict[str, str] = {}
+    for ours, theirs in words().fideslang.items():
+        if theirs not in out or len(ours) < len(out[theirs]):
+            out[theirs] = ours
+    return out
+
+
+def all_ours(found: Iterable[str]) -> tuple[str, ...]:
+    """Return our own categories for some of fideslang, each once."""
+    return tuple(sorted({ours_of(each) for each in found}))
+
+
+def ours_of(theirs: str) -> str:
+    """Return our own category for a fideslang one, or for the nearest above it, else itself.
+
+    >>> ours_of("user.contact.address.street"), ours_of("system.operations")
+    ('contact.post', 'system.operations')
+    """
+    key = theirs
+    while key:
+        if key in _back():
+            return _back()[key]
+        key = key.rpartition(".")[0]
+    return theirs
+
+
+def theirs(category: str) -> str:
+    """Return the fideslang name of a category of ours, `user` where the data knows none."""
+    return words().fideslang.get(category, "user")
+
+
 # Mappings, as published
 
 
@@ -100,6 +137,14 @@ def mappings(view: View) -> DataMap:
 def _read(name: str, digest: str, data: bytes) -> DataMap:
     del digest
     return mapfiles.read_map(data, f"map/{name.removeprefix('map:')}.yml")
+
+
+def read_mapping(published: Published) -> DataMap | None:
+    """Return one published mapping; None where it does not read here: the extra is missing."""
+    try:
+        return _read(published.name, published.digest, published.data)
+    except Fault:
+        return None
 
 
 def publish(opened: Workspace, actor: Actor) -> list[Published]:

@@ -20,6 +20,7 @@ from troth.adapters.system import FixedClock, SystemClock, SystemRandomness
 from troth.adapters.witness import FileJournal, FileSignedSize
 from troth.app.base_policy import require_policy
 from troth.app.keycare import provider_of, refuse_misplaced, require_sound
+from troth.app.looks import reply_cases
 from troth.app.policy import staff_policy
 from troth.app.returns import answers, bounces, complaints
 from troth.app.staff import known_staff
@@ -117,7 +118,7 @@ class Workspace:
             person: Whom.
             request: Id of the request.
             actor: Who carries it out.
-            epoch_ends: "now" ends the key epoch for this one person, "daily" with the day's others.
+            epoch_ends: "now" ends the key epoch for this one person, "daily" with the others.
         """
         from troth.app import keys
 
@@ -340,7 +341,7 @@ Follow = Callable[[Workspace, Sequence[following.Due]], None]
 FOLLOWERS: Mapping[str, tuple[Follow, ...]] = {
     "message.bounced": (bounces,),
     "message.complained": (complaints,),
-    "message.replied": (answers,),
+    "message.replied": (answers, reply_cases),
     **{f"consent.{status}": (journal, binding, notify) for status in sorted(DENYING)},
     "processing.restricted": (journal, notify),
     "suppression.added": (journal, notify),

@@ -162,7 +162,9 @@ def read(text: str) -> Share:
     )
     sum_ = crypto.sha256(made._body.encode())[:_CHECK_BYTES].hex()  # noqa: SLF001 - its own
     if sum_ != found[9] or not 1 <= x <= shares:
-        raise InvalidInput(f"share {x} is mistyped: its check differs", "compare it letter by letter")
+        raise InvalidInput(
+            f"share {x} is mistyped: its check differs", "compare it letter by letter"
+        )
     return made
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from troth import crypto
 from troth.errors import InvalidInput
-from troth.kernel.pointers import put_pointer
+from troth.kernel.pointers import pointers, put_pointer
 from troth.ports import Transaction, View
 from troth.terms import DAY, PERSON_BYTES, Action, Instant, Mask, PersonId, Role, UseRequest
 
@@ -27,7 +27,9 @@ SPECIAL: Final = "special"
 BY_HAND, TICKET = "by_hand", "ticket"
 NOBODY: Final = PersonId(bytes(PERSON_BYTES))
 """Stands for whoever is not searched for yet: a claim is judged before anybody is."""
-_KEYS: Final = frozenset({"cases", "case_days", "export_days", "people_per_day", "together"})
+_OF_RIGHTS: Final = frozenset({"exclusive", "reports_to"})
+"""Keys of `[access]` that are about rights and read elsewhere."""
+_KEYS: Final = _OF_RIGHTS | {"cases", "case_days", "export_days", "people_per_day", "together"}
 _GRANTING: Final = frozenset({"reports_to", "exclusive"})
 """Keys of `[access]` that are about temporary rights, read where those are."""
 _DAY_BYTES, _ACCOUNT_BYTES, _N_BYTES = 4, 16, 8
@@ -235,6 +237,17 @@ def seen_of(view: View, account: str, person: PersonId, day: int) -> frozenset[s
     )
 
 
+def of_person(view: View, person: PersonId) -> list[Use]:
+    """Return every look at one id of a person that is still logged, the newest first."""
+    found = [
+        use
+        for table, key in pointers(view, person)
+        if table == USED and (raw := view.row(USED, key)) is not None
+        for use in (_use(key, raw),)
+    ]
+    return sorted(found, key=lambda use: (-use.at, -use.n))
+
+
 def _prefix(day: int, account: str) -> bytes:
     whose = crypto.sha256(account.encode())[:_ACCOUNT_BYTES]
     return day.to_bytes(_DAY_BYTES, "big") + whose
@@ -243,9 +256,12 @@ def _prefix(day: int, account: str) -> bytes:
 def _under(view: View, prefix: bytes) -> Iterator[Use]:
     after = prefix
     while page := view.rows(USED, prefix, after, _PAGE):
-        for key, raw in page:
-            at, account, purpose, action, categories, reason, grant = msgspec.json.decode(raw)
-            person = PersonId(key[-_N_BYTES - PERSON_BYTES : -_N_BYTES])
-            n = int.from_bytes(key[-_N_BYTES:], "big")
-            yield Use(Instant(at), account, person, n, purpose, action, categories, reason, grant)
+        yield from (_use(key, raw) for key, raw in page)
         after = page[-1][0]
+
+
+def _use(key: bytes, raw: bytes) -> Use:
+    at, account, purpose, action, categories, reason, grant = msgspec.json.decode(raw)
+    person = PersonId(key[-_N_BYTES - PERSON_BYTES : -_N_BYTES])
+    n = int.from_bytes(key[-_N_BYTES:], "big")
+    return Use(Instant(at), account, person, n, purpose, action, categories, reason, grant)

@@ -34,6 +34,7 @@ UNTIL = "#log-until"
 """First word of a policy line that names a key disowned since: a comment to every other verifier,
 which then knows no such key and believes nothing it signed."""
 _NUMBER = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
+_UNREADABLE = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _leaf = hashlib.sha256(b"\x00")
 _node = hashlib.sha256(b"\x01")
 
@@ -239,7 +240,7 @@ def parse_note(note: str) -> tuple[str, tuple[SignatureLine, ...]]:
         InvalidInput: Not a note: control characters, no empty line, no or malformed or repeated
             signature lines, more than `MAX_SIGNATURES` of them.
     """
-    if any(ord(c) < 0x20 and c != "\n" for c in note) or not note.endswith("\n"):  # noqa: PLR2004
+    if _UNREADABLE.search(note) or not note.endswith("\n"):
         raise InvalidInput("a note has no control characters and ends with a newline")
     text, found, tail = note.rpartition("\n\n")
     if not found or not text:

@@ -154,6 +154,17 @@ def unwrap(shard_key: bytes, workspace: bytes, row: KeyRow) -> bytes:
     return _unwrap(crypto.Aead(shard_key), workspace, row)[0]
 
 
+def rewrap(  # noqa: PLR0913 - from where to where
+    old: crypto.Aead, new: crypto.Aead, nonce: bytes, workspace: bytes, row: KeyRow, epoch: int
+) -> KeyRow:
+    """Wrap a key anew under the key its shard has in another epoch; raises as `unwrap` does."""
+    raw, _ = _unwrap(old, workspace, row)
+    place = (row.person, row.scope, row.kver, row.state)
+    aad = wrap_aad(workspace, KeyRow(*place, b"", row.kcv, epoch, row.fence_at))
+    wrapped = HEADER.pack(FORMAT, AES_256_GCM, row.kver) + nonce + new.seal(nonce, raw, aad)
+    return KeyRow(*place, wrapped, row.kcv, epoch, row.fence_at)
+
+
 def _unwrap(shard: crypto.Aead, workspace: bytes, row: KeyRow) -> tuple[bytes, bytes]:
     """Return the key, and the record key derived from it."""
     kver, nonce, sealed = read_header(row.wrapped)
@@ -641,7 +652,7 @@ class Vault:
         return Sealed(row.field, row.row, row.version, seal(key, nonce, plain, aad))
 
     def traces(self, person: PersonId, rows: Iterable[Sealed], at: Instant) -> list[bytes]:
-        """Return what a search after this person's erasure looks for: their values, in memory only.
+        """Return the values a search after this person's erasure looks for, in memory only.
 
         Part of an erasure that is recorded, shown to nobody and kept nowhere; rows that do not
         open any more betray nothing and are left out.

@@ -31,7 +31,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """A complaint's answer, composed; `case` is the complaint's own reference."""
+    """A complaint's answer, composed.
+
+    Attributes:
+        case: The complaint's own reference.
+        mark: What the copy says of itself: whose, what for, until when.
+    """
 
     dossier: trust.Dossier
     lines: tuple[Line, ...]
@@ -40,6 +45,7 @@ class Answering:
     zone: str
     case: str
     ledger: str
+    mark: str = ""
 
     def count(self, group: str) -> int:
         """Return how many entries are of a group."""
@@ -177,6 +183,9 @@ def paper(answer: Answering) -> bytes:
         pieces.append(Piece(f"{detail}. By {line.who}.", "small", label=" ", space=0))
     pieces.append(Piece("How to check this without trusting us", "heading", space=20, keep=True))
     pieces += [Piece(text, space=6) for text in CHECKING]
+    if answer.mark:
+        pieces.append(Piece("This copy", "heading", space=20, keep=True))
+        pieces += [Piece(text, space=6) for text in answer.mark.splitlines()]
     return pdf(f"Answer to complaint {answer.case}", pieces, f"{answer.company} · {answer.case}")
 
 

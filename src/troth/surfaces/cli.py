@@ -17,7 +17,9 @@ from troth.surfaces import (
     cli_audit,
     cli_backup,
     cli_case,
+    cli_doctor,
     cli_keys,
+    cli_map,
     cli_staff,
     cli_witness,
     faults,
@@ -1279,10 +1281,15 @@ for _group in (
     cli_audit.audit,
     cli_audit.sbom,
     cli_case.case,
+    cli_doctor.doctor,
     cli_keys.keys,
+    cli_map.data_map,
     cli_witness.witness,
 ):  # fmt: skip
     root.add_command(_group)
+
+for _command in cli_case.ACCESS:
+    cli_access.access.add_command(_command)
 
 for _command in cli_staff.COMMANDS:
     staff.add_command(_command)

@@ -60,3 +60,50 @@ def case_import(call: "Call", file: Path) -> Answer:
     from troth.surfaces.commands import case as cases
 
     return cases.take_in(call, file)
+
+
+# Beside `troth access`: what was taken out, who may take out more, and canaries
+
+
+@click.command("exports")
+@click.option("--confirm", default="", metavar="ID", help="Say that this export was deleted.")
+@everywhere
+def exports(call: "Call", confirm: str) -> Answer:
+    """List what staff took out, until when it is to be deleted, and who must say it was."""
+    from troth.surfaces.commands import exports as taken
+
+    return taken.confirm(call, confirm) if confirm else taken.shown(call)
+
+
+@click.command("bulk")
+@click.option("--people", type=int, default=0, metavar="N", help="Ask for so many people more.")
+@click.option("--reason", default="", metavar="TEXT", help="What for, naming nobody.")
+@click.option("--approve", default="", metavar="ID", help="Agree to somebody else's.")
+@click.option("--refuse", default="", metavar="ID", help="Refuse it.")
+@everywhere
+def bulk(call: "Call", people: int, reason: str, approve: str, refuse: str) -> Answer:
+    """Ask to take out more people than a day allows; another person agrees or refuses."""
+    from troth.surfaces.commands import exports as taken
+
+    if approve or refuse:
+        word = "approved" if approve else "refused"
+        return taken.answer_bulk(call, approve or refuse, word)
+    return taken.ask_bulk(call, people, reason) if people else taken.bulks(call)
+
+
+@click.group("canaries")
+def canaries() -> None:
+    """Invented people whom nobody has a reason to look at."""
+
+
+@canaries.command("plant")
+@click.argument("count", type=int, metavar="N")
+@everywhere
+def canaries_plant(call: "Call", count: int) -> Answer:
+    """Plant so many; whoever looks at one raises an alarm."""
+    from troth.surfaces.commands import exports as taken
+
+    return taken.plant(call, count)
+
+
+ACCESS = (exports, bulk, canaries)

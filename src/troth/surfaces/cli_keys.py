@@ -90,7 +90,9 @@ def keys_copy(call: "Call", out: str) -> Answer:
 
 @keys.command("restore")
 @click.argument("archive", metavar="ARCHIVE")
-@click.option("--share", "shares", multiple=True, metavar="SHARE", help="Shares, if no key is left.")
+@click.option(
+    "--share", "shares", multiple=True, metavar="SHARE", help="Shares, if no key is left."
+)
 @everywhere
 def keys_restore(call: "Call", archive: str, shares: tuple[str, ...]) -> Answer:
     """Bring a copy of the key store back; what was erased since stays erased."""

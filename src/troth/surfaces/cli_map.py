@@ -49,7 +49,9 @@ def where(call: "Call", person: str, category: str, reason: str) -> Answer:
 
 
 @data_map.command("export")
-@click.option("--fides", "out", required=True, metavar="OUT", help="File to write (.yml or .json).")
+@click.option(
+    "--fides", "out", required=True, metavar="OUT", help="File to write (.yml or .json)."
+)
 @everywhere
 def export(call: "Call", out: str) -> Answer:
     """Write the whole map as Fides reads it."""

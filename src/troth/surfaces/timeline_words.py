@@ -143,6 +143,10 @@ LABELS = {
     "notice": N_("Notice"), "surface": N_("Surface"), "request": N_("Request"),
 }  # fmt: skip
 SHOWN: Final[Mapping[str, str]] = {
+    "facts": N_("facts that rules depend on, such as your country"),
+    "consent": N_("what you agreed to and refused"),
+    "explanation": N_("why you may or may not be written to"),
+    "package": N_("a copy of all we hold"),
     "timeline": N_("the list of who used your data"),
     "receipts": N_("your receipts"),
     "overview": N_("your overview"),

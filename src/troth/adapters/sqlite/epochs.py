@@ -6,7 +6,8 @@ what it had unwrapped; in between, a key opens under the shard key of its own ep
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import starmap
 
 from troth import crypto
@@ -81,33 +82,41 @@ class KeyEpochs:
         return shards, keys
 
     def _renew(self, epoch: int, shard: int) -> int:
-        """Give a shard a new key and wrap its people's keys under it, in one write."""
+        """Give a shard a new key and wrap its people's keys under it, in one write.
+
+        The wrapping is done beforehand, without a lock; what changed meanwhile is wrapped again.
+        """
+        fresh = self._random.take(crypto.KEY_BYTES)
+        with self._file.read() as con:
+            held, rows = self._shard(con, shard), self._under(con, shard)
+        made = self._moved(rows, held[2], fresh, epoch)
         with self._file.write() as con:
-            held = self._shard(con, shard)
-            if held[0] == epoch:
+            now = self._shard(con, shard)
+            if now[0] == epoch:
                 return 0
-            fresh = self._random.take(crypto.KEY_BYTES)
+            known = made if now == held else {}
             rows = self._under(con, shard)
-            moved = [new for row in rows if (new := self._moved(row, held[2], fresh, epoch))]
+            late = self._moved([r for r in rows if r not in known], now[2], fresh, epoch)
+            moved = [new for row in rows if (new := known.get(row) or late.get(row))]
             con.executemany(
                 "UPDATE key_row SET wrapped = ?, epoch = ?"
-                " WHERE psid = ? AND scope = ? AND kver = ? AND state <> 'shredded'",
+                " WHERE psid = ? AND scope = ? AND kver = ?",
                 [(r.wrapped, r.epoch, r.person, r.scope, r.kver) for r in moved],
             )
             self._put(con, shard, epoch, epoch, fresh)
             con.execute("UPDATE fence SET counter = counter + 1")
         return len(moved)
 
-    def _moved(self, row: KeyRow, old: bytes, new: bytes, epoch: int) -> KeyRow | None:
-        """Wrap a key anew; one that does not open stays as it is, and holds up nobody's erasure."""
-        try:
-            raw = vault.unwrap(old, self._workspace, row)
-        except EvidenceBroken:
-            return None
-        place = KeyRow(row.person, row.scope, row.kver, row.state, b"", row.kcv, epoch)
-        nonce = self._random.take(crypto.NONCE_BYTES)
-        wrapped = vault.wrap(new, nonce, raw, self._workspace, place)
-        return KeyRow(row.person, row.scope, row.kver, row.state, wrapped, row.kcv, epoch)
+    def _moved(
+        self, rows: Sequence[KeyRow], old: bytes, new: bytes, epoch: int
+    ) -> dict[KeyRow, KeyRow]:
+        """Wrap keys anew; one that does not open stays as it is and holds up nobody else."""
+        before, after, out = crypto.Aead(old), crypto.Aead(new), {}
+        for row in rows:
+            nonce = self._random.take(crypto.NONCE_BYTES)
+            with suppress(EvidenceBroken):
+                out[row] = vault.rewrap(before, after, nonce, self._workspace, row, epoch)
+        return out
 
     def _under(self, con: sqlite3.Connection, shard: int) -> list[KeyRow]:
         """Return the keys of a shard that are not shredded."""

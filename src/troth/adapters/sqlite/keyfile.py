@@ -1,4 +1,4 @@
-"""The file `keys.db`: its tables, its one writer, and its log folded away after every shredding."""
+"""The file `keys.db`: its tables, its one writer, its log folded away after a shredding."""
 
 import sqlite3
 import threading
@@ -52,6 +52,16 @@ class KeyFile:
         """Return the rows of a question."""
         with self.lock, self.told():
             return self.con.execute(sql, given).fetchall()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Look at the store at one moment, without holding up who writes elsewhere."""
+        with self.lock, self.told():
+            self.con.execute("BEGIN")
+            try:
+                yield self.con
+            finally:
+                self.con.execute("ROLLBACK")
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

@@ -253,21 +253,26 @@ class FileKeyStore:
 
     def shred_retired(self, people: Sequence[PersonId], since: Instant, at: Instant) -> int:
         """Destroy these people's keys retired by `since`: nothing lies under them any more."""
+        count, touched = 0, []
+        where = " WHERE psid = ? AND state = 'retired' AND fence_at <= ?"
         with self._file.write() as con:
-            con.executemany(
-                "UPDATE key_row SET wrapped = zeroblob(length(wrapped))"
-                " WHERE psid = ? AND state = 'retired' AND fence_at <= ?",
-                [(person, since) for person in people],
-            )
-            before = con.total_changes
-            con.executemany(
-                "UPDATE key_row SET wrapped = NULL, state = 'shredded', fence_at = ?"
-                " WHERE psid = ? AND state = 'retired' AND fence_at <= ?",
-                [(at, person, since) for person in people],
-            )
-            count = con.total_changes - before
-            self._touch(con, people)
-        self._file.truncate_log()
+            for person in people:
+                zeroed = con.execute(
+                    f"UPDATE key_row SET wrapped = zeroblob(length(wrapped)){where}",  # noqa: S608 - question marks only
+                    (person, since),
+                ).rowcount
+                if zeroed:
+                    touched.append(person)
+                    count += zeroed
+                    con.execute(
+                        "UPDATE key_row SET wrapped = NULL, state = 'shredded',"  # noqa: S608 - question marks only
+                        f" fence_at = ?{where}",
+                        (at, person, since),
+                    )
+            if touched:
+                self._touch(con, touched)
+        if touched:
+            self._file.truncate_log()
         return count
 
     def fence_again(self, lines: Iterable[Mapping[str, str | int]]) -> int:
@@ -313,7 +318,7 @@ class FileKeyStore:
         known: Iterable[KeyEpoch],
         due: Instant,
     ) -> int:
-        """Take over what a store that is replaced by this copy knew; return how many rows are shut.
+        """Take over what the store this copy replaces knew; return how many rows are shut.
 
         Its fences win over the copy's keys, and its epochs' ends over later ones; epochs that had
         no end yet are to be destroyed when `due`.
@@ -369,7 +374,7 @@ class FileKeyStore:
 
 
 def _quarters(line: Mapping[str, str | int]) -> list[tuple[str, int]]:
-    """Return the quarters a journal line names, each with the version that may live on (0: none)."""
+    """Return the quarters a line names, each with the first version that may live on; 0: none."""
     scopes = [each for each in str(line["scopes"]).split(",") if "/" in each]
     versions = str(line.get("kver") or "").split(",")
     if len(versions) != len(scopes) or not all(each.isdigit() for each in versions):

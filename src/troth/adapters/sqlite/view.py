@@ -278,7 +278,11 @@ class SqliteView:
 
     def audit(self) -> tuple[list[tuple[int, bytes]], dict[tuple[int, int], bytes], list[str]]:
         """Return all entries with their numbers, all tiles and all notes, for `ledger.verify`."""
-        entries = self._con.execute("SELECT seq, data FROM entry ORDER BY seq").fetchall()
-        tiles = {(lv, n): h for lv, n, h in self._con.execute("SELECT l, n, h FROM tile")}
+        entries = self._con.execute(
+            "SELECT seq, CAST(data AS BLOB) FROM entry ORDER BY seq"
+        ).fetchall()
+        tiles = {
+            (lv, n): h for lv, n, h in self._con.execute("SELECT l, n, CAST(h AS BLOB) FROM tile")
+        }
         notes = [r[0] for r in self._con.execute("SELECT note FROM checkpoint ORDER BY size")]
         return entries, tiles, notes

@@ -1,7 +1,7 @@
 """Canary people: planted by the officer, found by nobody who has a reason to look.
 
-They are invented, look like others, agreed to nothing and bought nothing. Planting is recorded as a
-number in the house chain. Whoever asks for one by any door gets the answer they would get about
+They are invented, look like others, agreed to nothing and bought nothing. Planting is recorded as
+a number in the house chain. Whoever asks for one by any door gets the answer they would get about
 anybody, and the alarm is in the record before it.
 """
 

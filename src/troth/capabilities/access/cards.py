@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from troth.capabilities.access.reading import Reading, book
+from troth.capabilities.access.reading import Reading, book, shown_under
 from troth.kernel import gate
 from troth.kernel.desk import Desk
-from troth.terms import PersonRecord, Refusal
+from troth.kernel.masks import masked
+from troth.terms import Mask, PersonRecord, Refusal
 
-NAMES = ("name.given", "name.family", "contact.email", "contact.sms")
+NAMES = (
+    "name.given", "name.family", "contact.email", "contact.sms", "birth.year", "external.id",
+)  # fmt: skip
 """Fields a card can open; what the role may not see of them stays closed."""
 
 
@@ -19,13 +22,15 @@ class Card:
     Attributes:
         opened: Field → text, already under the role's mask.
         closed: Data categories the role may not open for this.
-        masks: Data category → mask it was opened under.
+        masks: Data category → mask it is shown under.
+        role: Data category → mask up to which this role may see it.
     """
 
     record: PersonRecord
     opened: Mapping[str, str]
     closed: frozenset[str]
-    masks: Mapping[str, str] = field(default_factory=dict)
+    masks: Mapping[str, Mask] = field(default_factory=dict)
+    role: Mapping[str, Mask] = field(default_factory=dict)
 
 
 def open_card(desk: Desk, reading: Reading) -> Card | Refusal:
@@ -45,9 +50,15 @@ def open_card(desk: Desk, reading: Reading) -> Card | Refusal:
     with desk.store.look() as view:
         rows = view.sealed([reading.person], _covered(desk, answer))
         opened = desk.vault.open(answer, rows.get(reading.person, ()), view.now)
+        opened = {name: _capped(desk, reading, name, text) for name, text in opened.items()}
         record = view.gather([reading.person], None)[0].record
-    masks = {name: str(mask) for name, mask in answer.categories.items()}
-    return Card(record, opened, wanted - answer.categories.keys(), masks)
+    masks = shown_under(reading, answer)
+    return Card(record, opened, wanted - masks.keys(), masks, dict(answer.categories))
+
+
+def _capped(desk: Desk, reading: Reading, name: str, text: str) -> str:
+    cap = reading.caps.get(desk.vault.category(name))
+    return masked(text, cap) if cap else text
 
 
 def _covered(desk: Desk, permit: gate.Permit) -> Sequence[str]:

@@ -119,8 +119,8 @@ def _round(desk: Desk, ask: Ask, names: list[str], answers: dict[str, Answer]) -
         people = {name: desk.find(view, name) for name in names}
         hidden = [p for p in people.values() if p and canaries.is_one(view, p)]
         prepared, told = _judge_all(desk, view, ask, claim, people)
-    for person in hidden:
-        canaries.sound(desk, person, ask.actor)
+    for each in hidden:
+        canaries.sound(desk, each, ask.actor)
     with desk.store.book(house_version) as tx:
         late = _asked_meanwhile(tx, told)
         moved = late | tx.append([p for p in prepared if p.person not in late])

@@ -71,7 +71,7 @@ def find(view: View, ident: str) -> Grant:
     raw = view.row(TABLE, ident.encode())
     if raw is None:
         raise NotFound("there is no such right", "see: troth access grants")
-    return _read(raw)
+    return msgspec.json.decode(raw, type=Grant)
 
 
 def every(view: View) -> list[Grant]:
@@ -92,12 +92,8 @@ def standing(view: View) -> list[Grant]:
 def _all(view: View, table: str, prefix: bytes) -> Iterator[Grant]:
     after = prefix
     while page := view.rows(table, prefix, after, _PAGE):
-        yield from (_read(raw) for _, raw in page)
+        yield from (msgspec.json.decode(raw, type=Grant) for _, raw in page)
         after = page[-1][0]
-
-
-def _read(raw: bytes) -> Grant:
-    return msgspec.json.decode(raw, type=Grant)
 
 
 def _open(view: View) -> list[Grant]:
@@ -242,10 +238,8 @@ def review(bench: Bench, ident: str, actor: Actor, verdict: str) -> Grant:
 def end_all(bench: Bench, account: str, actor: Actor, note: str = "left") -> list[Grant]:
     """End every right of an account and withdraw its requests: somebody leaves."""
     with bench.desk.store.look() as view:
-        theirs = [
-            g for g in _open(view) if g.account == account and g.state not in grants.OVER
-        ]
-    return [_over(bench, grant, "revoked", note, actor) for grant in theirs]
+        held = [g for g in _open(view) if g.account == account and g.state not in grants.OVER]
+    return [_over(bench, grant, "revoked", note, actor) for grant in held]
 
 
 def tend(bench: Bench) -> dict[str, int]:
@@ -396,7 +390,7 @@ def _book(
 
 
 def rebuilt(told: Sequence[tuple[events.AccessActed, str, Instant]]) -> dict[str, Grant]:
-    """Make every right again from the house chain's events, oldest first: what the rows hold."""
+    """Make every right again from the house chain's events, oldest first."""
     out: dict[str, Grant] = {}
     for said, by, at in told:
         if said.kind in {"jit", "glass"}:

@@ -272,9 +272,6 @@ def read(categories: tuple[str, ...]) -> dict[str, Mask]:
     return out
 
 
-_ACTS = {"requested": "requested", "refused": "refused", "lapsed": "lapsed", "ended": "ended", "revoked": "revoked"}  # fmt: skip
-
-
 def said(before: Grant | None, after: Grant) -> events.AccessActed:
     """Return the event of a step, written before the step binds."""
     return events.AccessActed(
@@ -300,7 +297,7 @@ def _act(before: Grant | None, after: Grant) -> str:
         return "reviewed"
     if after.alarmed != before.alarmed:
         return "escalated"
-    return _ACTS.get(after.state, "approved")
+    return "approved" if after.state == "active" else after.state
 
 
 def _note(before: Grant | None, after: Grant) -> str | None:

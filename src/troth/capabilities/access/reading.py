@@ -6,7 +6,7 @@ and in the log, before the permit exists outside it.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from troth.capabilities.access import canaries, exports, quota
@@ -14,6 +14,7 @@ from troth.errors import Conflict, Unavailable
 from troth.kernel import events, gate, looking, telling
 from troth.kernel.desk import Desk, append_together
 from troth.kernel.facts import House
+from troth.kernel.masks import SHOWING
 from troth.kernel.reasons import house_reason, told_reasons
 from troth.ports import View
 from troth.terms import (
@@ -45,6 +46,7 @@ class Reading:
         what: What leaves: package, complaint, receipts or request.
         purpose: Under which purpose; "" is the one staff serve people under.
         drawn: Whom a narrowing of the audience or campaign named has just found.
+        caps: Category → the most that is shown of it, whatever the role might see.
     """
 
     person: PersonId
@@ -56,6 +58,7 @@ class Reading:
     what: str = "export"
     purpose: str = ""
     drawn: Collection[PersonId] = ()
+    caps: Mapping[str, Mask] = field(default_factory=dict)
 
 
 def service_purpose(house: House) -> str:
@@ -197,7 +200,7 @@ def _booked(desk: Desk, reading: Reading, looked: _Looked, noted: Collection[str
 
 def _read(reading: Reading, looked: _Looked, noted: Collection[str]) -> events.DataRead:
     claim = looked.claim if isinstance(looked.claim, Claim) else Claim()
-    masks = {n: str(m) for n, m in _masks(looked).items() if m != "full"}
+    masks = {n: str(m) for n, m in _masks(reading, looked).items() if m != "full"}
     return events.DataRead(
         looked.asked.purpose,
         tuple(sorted({*noted, *looked.asked.categories})),
@@ -216,8 +219,18 @@ def _refused(looked: _Looked) -> events.UseRefused:
     return telling.refused(looked.asked, refusal, looked.house, looked.inputs)
 
 
-def _masks(looked: _Looked) -> Mapping[str, Mask]:
-    return looked.answer.categories if isinstance(looked.answer, gate.Permit) else {}
+def _masks(reading: Reading, looked: _Looked) -> Mapping[str, Mask]:
+    permit = looked.answer
+    return shown_under(reading, permit) if isinstance(permit, gate.Permit) else {}
+
+
+def shown_under(reading: Reading, permit: gate.Permit) -> dict[str, Mask]:
+    """Return, by category, the mask under which a look shows it: the narrower of role and cap."""
+    caps = reading.caps
+    return {
+        name: min(mask, caps.get(name, mask), key=SHOWING.__getitem__)
+        for name, mask in sorted(permit.categories.items())
+    }
 
 
 def _use(desk: Desk, reading: Reading, looked: _Looked, n: int) -> looking.Use:
@@ -229,7 +242,7 @@ def _use(desk: Desk, reading: Reading, looked: _Looked, n: int) -> looking.Use:
         n,
         looked.asked.purpose,
         str(reading.action),
-        _masks(looked),
+        _masks(reading, looked),
         reading.reason,
         claim.grant,
     )

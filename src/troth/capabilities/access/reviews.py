@@ -15,7 +15,7 @@ from troth import crypto
 from troth.capabilities.access import withholding
 from troth.capabilities.access.exposure import Held, Use
 from troth.capabilities.access.granting import APPROVERS, Bench, hand
-from troth.capabilities.access.withheld import KIND, Right, Withheld
+from troth.capabilities.access.withheld import KIND, NAME, Right, Withheld
 from troth.capabilities.access.withholding import Rows
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import events
@@ -28,8 +28,9 @@ ITEMS: Final = "access.review.item"
 """Round, a slash, digest of account and category → the line as it stands."""
 Decision = Literal["pending", "approved", "revoked", "deferred", "escalated", "silent"]
 OPEN: Final = frozenset({"pending", "deferred", "escalated"})
-_ACTS: Final = {"approve": "approved", "revoke": "revoked", "defer": "deferred", "escalate": "escalated"}  # fmt: skip
+WORDS: Final = ("approve", "revoke", "defer", "escalate")
 _PAGE = 500
+NEVER = Instant(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Round:
     by: str
     lines: int
     left: int
-    closed: Instant = Instant(0)
+    closed: Instant = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +146,12 @@ def begin(bench: Bench, held: Held, actor: Actor, days: int) -> Round:
 def _lines(ident: str, held: Held, due: Instant) -> Iterable[Item]:
     for account, rights in held.by_account().items():
         by_category: dict[str, list[tuple[Use, str]]] = {}
-        for use, mask in rights.items():
-            by_category.setdefault(use.category, []).append((use, mask))
+        for use, shown in rights.items():
+            by_category.setdefault(use.category, []).append((use, shown))
         for category, uses in by_category.items():
             key = crypto.sha256(f"{account} {category}".encode()).hex()[:16]
             told = tuple(sorted(f"{use.kind} {use.action}" for use, _ in uses))
-            mask = "full" if any(m == "full" for _, m in uses) else uses[0][1]
+            mask: str = "full" if any(m == "full" for _, m in uses) else uses[0][1]
             yield Item(ident, key, account, category, told, mask, due)
 
 
@@ -170,7 +171,9 @@ def find(view: View, ident: str, key: str) -> Item:
     return msgspec.json.decode(raw, type=Item)
 
 
-def decide(bench: Bench, ident: str, key: str, actor: Actor, word: str, days: int = 0) -> Item:
+def decide(  # noqa: PLR0913 - a line and an answer
+    bench: Bench, ident: str, key: str, actor: Actor, word: str, days: int = 0
+) -> Item:
     """Answer one line: approve, revoke, defer or escalate.
 
     Args:
@@ -186,8 +189,8 @@ def decide(bench: Bench, ident: str, key: str, actor: Actor, word: str, days: in
             not answer it: their own right, or handed up and they are not the officer.
         InvalidInput: The word is none of the four.
     """
-    if word not in _ACTS:
-        raise InvalidInput("this is no answer", f"say one of {', '.join(_ACTS)}")
+    if word not in WORDS:
+        raise InvalidInput("this is no answer", f"say one of {', '.join(WORDS)}")
     if word == "revoke":
         return _revoke(bench, ident, key, actor)
     desk = bench.desk
@@ -275,7 +278,7 @@ def _silence(bench: Bench) -> int:
         ended[:] = [replace(item, state="silent") for item in _late(view)]
         gone = [right for item in ended for right in item.rights()]
         counts = {"lines": len(ended), "rights": len(gone)}
-        ident = ended[0].round if ended else withholding.NAME
+        ident = ended[0].round if ended else NAME
 
         def rows(tx: Transaction) -> None:
             for item in ended:

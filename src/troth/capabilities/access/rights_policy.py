@@ -1,11 +1,11 @@
-"""What an account may do right now: the policy's word, less what is withheld, more what is granted.
+"""What an account may do now: the policy's word, less what is withheld, more what is granted.
 
 Each layer is pure; the record is looked at once a claim. The house's machinery and people about
 themselves pass through untouched.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from troth.capabilities.access import withheld as taking
 from troth.capabilities.access.grants import Grant
@@ -70,11 +70,17 @@ class Rights:
         account = self.spelt(request.actor)
         standing = self.look(account)
         kind = standing.kinds.get(request.purpose)
-        left = taking.apply(standing.withheld, account, request, kind, answer)
+        left = taking.narrow(standing.withheld, account, request, kind, answer)
         held = standing.grants.get(account, ())
-        if not held or any(self.forbids(request, name) for name in request.categories):
-            return left
-        return granted(left, held, request, standing.at)
+        if held and not any(self.forbids(request, name) for name in request.categories):
+            given = [self._permitted(grant, request) for grant in held]
+            left = granted(left, given, request, standing.at)
+        return left if isinstance(left, Refusal) else taking.refused(left, answer, request)
+
+    def _permitted(self, grant: Grant, request: UseRequest) -> Grant:
+        """Leave out of a right what a rule forbids for this use, named in it or not yet."""
+        kept = {c: m for c, m in grant.categories.items() if not self.forbids(request, c)}
+        return replace(grant, categories=kept)
 
 
 def _unknown(answer: Claim | Refusal) -> bool:
@@ -86,40 +92,33 @@ def granted(
 ) -> Claim | Refusal:
     """Add what temporary rights give; the claim names one only where it was needed.
 
-    Of several that would do, the one agreed to by somebody goes before a break-glass one, and the
-    one that ends later before the other. A use that names no data yet is told everything it may
-    have; where a break-glass right is part of that, it counts as an emergency.
+    All that somebody agreed to count together; a break-glass right only where it shows more than
+    they do, and then the use is an emergency. A use that names no data yet is told everything it
+    may have. The answer does not depend on the order of the rights.
     """
     serving = sorted((g for g in held if g.serves(request, at)), key=_order)
-    useful = [g for g in serving if _shows_more(answer, g, request)]
-    own: Mapping[str, Mask] = {} if isinstance(answer, Refusal) else answer.categories
-    if not request.categories and useful:
-        for grant in useful:
-            own = _together(own, grant.categories)
-        return _claim(answer, own, useful[-1])
-    for grant in useful:
-        shown = _together(own, grant.categories)
-        if request.categories <= shown.keys():
-            return _claim(answer, shown, grant)
-    return answer
-
-
-def _claim(answer: Claim | Refusal, shown: Mapping[str, Mask], grant: Grant) -> Claim:
+    shown: Mapping[str, Mask] = {} if isinstance(answer, Refusal) else answer.categories
+    named: Grant | None = None
+    for kind in ("jit", "glass"):
+        base = shown
+        for grant in (g for g in serving if g.kind == kind):
+            if _more(base, grant, request):
+                named = grant if named is None or _more(shown, grant, request) else named
+                shown = _together(shown, grant.categories)
+    if named is None or not request.categories <= shown.keys():
+        return answer
     policy = "" if isinstance(answer, Refusal) else answer.policy
-    return Claim(shown, policy, grant.id, grant.kind == "glass")
+    return Claim(shown, policy, named.id, named.kind == "glass")
 
 
-def _shows_more(answer: Claim | Refusal, grant: Grant, request: UseRequest) -> bool:
+def _order(grant: Grant) -> tuple[int, str]:
+    return (-grant.until, grant.id)
+
+
+def _more(shown: Mapping[str, Mask], grant: Grant, request: UseRequest) -> bool:
     """Tell whether a right shows more of what is asked, or of anything where nothing is named."""
-    if isinstance(answer, Refusal):
-        return True
-    own = answer.categories
-    shown = _together(own, grant.categories)
-    return any(own.get(name) != shown.get(name) for name in request.categories or shown)
-
-
-def _order(grant: Grant) -> tuple[bool, int, str]:
-    return (grant.kind == "glass", -grant.until, grant.id)
+    after = _together(shown, grant.categories)
+    return any(shown.get(name) != after.get(name) for name in request.categories or after)
 
 
 def _together(one: Mapping[str, Mask], other: Mapping[str, Mask]) -> dict[str, Mask]:
@@ -127,4 +126,3 @@ def _together(one: Mapping[str, Mask], other: Mapping[str, Mask]) -> dict[str, M
     for name, mask in other.items():
         out[name] = masks.more_shown(out[name], mask) if name in out else mask
     return out
-

@@ -161,7 +161,7 @@ def observable(use: Use, window: Window) -> bool:
     return use.action in window.actions and use.kind in window.kinds
 
 
-def unused(
+def unused(  # noqa: PLR0913 - the parts of the rule
     held: Held, log: Log, known: Known, withheld: Withheld, window: Window, at: Instant
 ) -> list[tuple[str, Use]]:
     """Return the rights that may be called unused, each with the account that holds it."""
@@ -175,11 +175,17 @@ def unused(
                 continue
             old = known.since(account, use)
             used = log.last.get((account, use), Instant(0)) >= window.since
-            pins = (_right(account, use), _right(role, use))
-            pinned = any(withheld.pinned.get(pin, Instant(0)) > at for pin in pins)
-            if old is not None and old <= window.since and not used and not pinned:
+            new = old is None or old > window.since
+            if not new and not used and not _pinned(withheld, account, role, use, at):
                 out.append((account, use))
     return out
+
+
+def _pinned(withheld: Withheld, account: str, role: str, use: Use, at: Instant) -> bool:
+    if not withheld.pinned:
+        return False
+    pins = (_right(account, use), _right(role, use))
+    return any(withheld.pinned.get(pin, Instant(0)) > at for pin in pins)
 
 
 def _right(whom: str, use: Use) -> Right:
@@ -249,7 +255,11 @@ class Proposal:
     replay: Replay
 
 
-def propose(found: Iterable[tuple[str, Use]], held: Held) -> list[tuple[str, list[Right], frozenset[str]]]:
+Group = tuple[str, list[Right], frozenset[str]]
+"""A category, what is taken of it, and from which accounts."""
+
+
+def propose(found: Iterable[tuple[str, Use]], held: Held) -> list[Group]:
     """Group unused rights by category; a role of which nobody used one loses it as a role."""
     holders: Counter[tuple[str, Use]] = Counter()
     for account, rights in held.by_account().items():
@@ -257,13 +267,13 @@ def propose(found: Iterable[tuple[str, Use]], held: Held) -> list[tuple[str, lis
     idle: dict[tuple[str, Use], set[str]] = defaultdict(set)
     for account, use in found:
         idle[account.partition("/")[0], use].add(account)
-    rights: dict[str, list[Right]] = defaultdict(list)
+    gone: dict[str, list[Right]] = defaultdict(list)
     people: dict[str, set[str]] = defaultdict(set)
     for (role, use), accounts in idle.items():
         whom = [role] if len(accounts) == holders[role, use] else sorted(accounts)
-        rights[use.category] += [_right(each, use) for each in whom]
+        gone[use.category] += [_right(each, use) for each in whom]
         people[use.category] |= accounts
-    return [(c, sorted(rights[c]), frozenset(people[c])) for c in sorted(rights)]
+    return [(c, sorted(gone[c]), frozenset(people[c])) for c in sorted(gone)]
 
 
 def ident(rights: Iterable[Right]) -> str:
@@ -276,7 +286,7 @@ Ask = Callable[[Withheld], StaffPolicy]
 """Returns the policy of rights as it would be under something withheld."""
 
 
-def replay(
+def replay(  # noqa: PLR0913 - a log, two policies and what to ask them with
     log: Log,
     house: House,
     actors: Mapping[str, Actor],

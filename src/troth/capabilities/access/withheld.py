@@ -31,6 +31,7 @@ NAME: Final = "withheld"
 RULE: Final = "access.withheld"
 KIND: Final = "kind:"
 NAMED: Final = "name:"
+_REMEDY = "publish it by `troth access tighten`"
 _KINDS = frozenset(f"{KIND}{kind.value}" for kind in PurposeKind)
 _ACTIONS = frozenset(action.value for action in Action)
 _ROLES = frozenset(role.value for role in Role) - {Role.SYSTEM.value, Role.PERSON.value}
@@ -124,16 +125,34 @@ def apply(
         kind: Its purpose's kind, None where no such purpose is published.
         answer: The policy's word.
     """
+    left = narrow(withheld, account, request, kind, answer)
+    return left if isinstance(left, Refusal) else refused(left, answer, request)
+
+
+def narrow(
+    withheld: Withheld,
+    account: str,
+    request: UseRequest,
+    kind: PurposeKind | None,
+    answer: Claim | Refusal,
+) -> Claim | Refusal:
+    """Leave out of the policy's word what is withheld; see `apply`."""
     if isinstance(answer, Refusal) or not withheld.taken:
         return answer
     gone = withheld.categories(account, request, kind)
     if not gone:
         return answer
-    if request.categories & gone:
-        code = ReasonCode.PURPOSE_NOT_PERMITTED
-        return Refusal((Reason(code, RULE, "ask_for_a_grant"),))
     kept = {name: mask for name, mask in answer.categories.items() if name not in gone}
     return Claim(kept, answer.policy, answer.grant, answer.emergency)
+
+
+def refused(left: Claim, before: Claim | Refusal, request: UseRequest) -> Claim | Refusal:
+    """Refuse a use of what the policy gave and withholding took; anything else stays as it is."""
+    had = frozenset[str]() if isinstance(before, Refusal) else before.categories.keys()
+    if (request.categories & had) - left.categories.keys():
+        code = ReasonCode.PURPOSE_NOT_PERMITTED
+        return Refusal((Reason(code, RULE, "ask_for_a_grant"),))
+    return left
 
 
 # As published
@@ -164,9 +183,9 @@ def read(raw: bytes) -> Withheld:
     try:
         told = msgspec.json.decode(raw, type=_File)
     except msgspec.ValidationError as fault:
-        raise InvalidInput(f"withheld: {fault}", "publish it by `troth access tighten`") from None
+        raise InvalidInput(f"withheld: {fault}", _REMEDY) from None
     except msgspec.DecodeError:
-        raise InvalidInput("withheld: this is no JSON", "publish it by `troth access tighten`") from None
+        raise InvalidInput("withheld: this is no JSON", _REMEDY) from None
     out: dict[tuple[str, str, str], frozenset[str]] = {}
     for whom, purposes in told.taken.items():
         for purpose, actions in purposes.items():

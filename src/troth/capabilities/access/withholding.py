@@ -1,4 +1,4 @@
-"""What is withheld, published: one new version for each act, one click to the version before it."""
+"""What is withheld, published: a new version for each act, one click to the version before it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ FIRST: Final = "access.first"
 """Role or account, and right → when it was first seen to exist; and when the log began."""
 POLICY: Final = "access.policy"
 """`last` → the hand that last published a staff policy, or what is withheld of it."""
+TAKER: Final = b"withheld"
+"""Key in `POLICY`: the hand that published what is withheld now, the house's own where it did."""
 _LOG = b"\xfflog"
 _GAP = "\0"
 _PAGE = 1_000
@@ -82,6 +84,7 @@ def publish(desk: Desk, actor: Actor, change: Change) -> Done:
             tx.state(public(dict(told), tx.now))
             if actor != SYSTEM:
                 tx.put_row(POLICY, b"last", own.encode())
+            tx.put_row(POLICY, TAKER, own.encode())
             rows(tx)
             return Done(made.version, len(after) - len(now))
 
@@ -143,7 +146,7 @@ def restore(desk: Desk, actor: Actor, version: int) -> Done:
 
 
 def _not_own(view: View, own: str, back: Iterable[Right]) -> None:
-    took = (view.row(POLICY, b"last") or b"").decode()
+    took = (view.row(POLICY, TAKER) or b"").decode()
     mine = {own, own.partition("/")[0]}
     if took != hand(own) and any(
         r.whom in mine or ("/" in r.whom and hand(r.whom) == hand(own)) for r in back

@@ -5,8 +5,14 @@ Nothing is decided here and nothing of a person is shown: what is found names en
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from troth.capabilities.custody.rotation import ROTATED, check_rotation
-from troth.capabilities.custody.signing import log_keys
+from troth.capabilities.custody.rotation import (
+    CONTINUED,
+    DISOWNS,
+    RETIRES,
+    ROTATED,
+    check_rotation,
+)
+from troth.capabilities.custody.signing import SIGNS, log_keys
 from troth.errors import EvidenceBroken, Fault, InvalidInput, NotFound
 from troth.kernel import events, ledger, proof
 from troth.kernel.desk import Desk
@@ -33,25 +39,32 @@ def check_anchors(view: View, anchors: Iterable[Anchor], origin: str) -> list[Fi
 
 
 def check_keys(view: View, entries: Iterable[tuple[int, bytes]]) -> list[Finding]:
-    """Check that both keys signed every rotation, and that each key in use was announced so."""
-    announced, out = set(), []
-    for seq, said in _statements(entries):
-        if said.get("type") != ROTATED:
-            continue
-        try:
-            sound = check_rotation(said)
-        except (InvalidInput, KeyError):
-            sound = False
-        if not sound:
-            out.append(Finding("a new key was not signed by both keys", f"entry {seq}"))
-        announced.add(said.get("key"))
+    """Check that both keys signed every rotation, and that each key began and ended in public."""
+    said = list(_statements(entries))
+    out = [
+        Finding("a new key was not signed by both keys", f"entry {seq}")
+        for seq, leaf in said
+        if leaf.get("type") == ROTATED and not _is_sound(leaf)
+    ]
+    begun = {leaf.get("key") for _, leaf in said if leaf.get("type") == ROTATED}
+    ended = {leaf.get("key") for _, leaf in said if leaf.get("type") in {RETIRES, DISOWNS}}
+    closed = {leaf.get("from") for _, leaf in said if leaf.get("type") == CONTINUED}
     origins: set[str] = set()
     for key in log_keys(view):
-        first = key.key.name not in origins
-        origins.add(key.key.name)
-        if not first and key.vkey not in announced:
-            out.append(Finding("a key was never announced in the ledger", f"key {key.secret}"))
+        name, place = key.key.name, f"key {key.secret}"
+        if name in origins and key.vkey not in begun:
+            out.append(Finding("a key was never announced in the ledger", place))
+        if key.state != SIGNS and key.vkey not in ended and name not in closed:
+            out.append(Finding("a key ended without a word in the ledger", place))
+        origins.add(name)
     return out
+
+
+def _is_sound(leaf: dict[str, str | int]) -> bool:
+    try:
+        return check_rotation(leaf)
+    except (InvalidInput, KeyError):
+        return False
 
 
 def _statements(

@@ -102,12 +102,15 @@ def roll(desk: Desk, store: EpochStore, keep_days: int, actor: Actor = SYSTEM) -
 def _told(
     desk: Desk, said: Sequence[events.KeyActed], epoch: int, held: Ending, actor: Actor
 ) -> None:
-    """Book house events and what they say of an epoch's end, together."""
+    """Book house events and what they say of an epoch's end, together and once."""
     while True:
         with desk.store.look() as view:
             head = desk.head(view, desk.scribe.house)
             prepared = desk.scribe.prepare(desk.scribe.house, head, said, actor, view.now)
         with desk.store.book() as tx:
+            before = ending(tx, epoch)
+            if before is not None and (before.told or not held.told):
+                return  # another process said it meanwhile
             if not tx.append(prepared):
                 tx.put_row(ENDING, _key(epoch), msgspec.json.encode(held))
                 return

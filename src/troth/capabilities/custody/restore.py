@@ -1,13 +1,11 @@
 """After a restore: what was withdrawn, deleted and erased since the backup holds again.
 
-Four things happen in this order, each repeatable after a crash anywhere: what led to people comes
-back from their sealed bundles; their gate facts are folded again from their sealed events; what a
-destroyed key left is deleted; every line of the restriction journal that the record does not know
-is booked again. Where the journal is not whole, nobody knows who said no since: the house says so,
-and the gate counts a yes only if it was given after the restore.
+Every line of the restriction journal that the record does not know is booked again, in order and
+once, whatever crashes meanwhile. Where the journal is not whole, nobody knows who said no since:
+the house says so, and the gate counts a yes only if it was given after the restore.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,24 +13,19 @@ from typing import Any, Final
 import msgspec
 
 from troth import crypto
-from troth.capabilities.custody.backup import open_bundle
-from troth.capabilities.custody.keeping import BEHAVIOUR
-from troth.errors import EvidenceBroken, NotFound
-from troth.kernel import cutting, events, fold, restrictions
+from troth.capabilities.custody.rebuilding import Rebuilt, Watch, unwatched
+from troth.errors import NotFound
+from troth.kernel import cutting, events, restrictions
 from troth.kernel.desk import SYSTEM, Desk, public, put_pointer
 from troth.kernel.house import RESTORE
-from troth.kernel.scribe import Recorded
 from troth.kernel.vault import Shredded, read_header
 from troth.ports import Transaction, View
 from troth.terms import (
-    NO_RECORD,
     Block,
     ConsentStatus,
     Instant,
     PersonId,
-    PersonRecord,
     Prepared,
-    Published,
     Suppressed,
     instant,
 )
@@ -41,199 +34,8 @@ BOOKED: Final = "custody.restored"
 """Journal lines a restore has booked again: key is the line's own code."""
 SOURCE: Final = "restore"
 METHOD: Final = "restored"
-_PAGE: Final = 500
-_ENDED: Final = frozenset({"handed", "failed", "unknown", "withheld"})
 _QUARTER_MONTHS: Final = 3
-Watch = Callable[[int], None]
 Told = Mapping[str, str | int]
-
-
-def _unwatched(_done: int) -> None:
-    """Nobody looks."""
-
-
-# What led to people
-
-
-def put_back(
-    desk: Desk, pages: Iterable[Sequence[tuple[PersonId, bytes]]], watch: Watch = _unwatched
-) -> dict[str, int]:
-    """Put what led to people back where it was; who was erased is left out. Repeatable.
-
-    Returns:
-        People `back` and `left` out because their key is destroyed.
-
-    Raises:
-        EvidenceBroken: A bundle does not open under a key that is there.
-    """
-    counts = {"back": 0, "left": 0}
-    for page in pages:
-        with desk.store.look() as view:
-            now = view.now
-        desk.vault.keys.load([person for person, _ in page], now)
-        with desk.store.book() as tx:
-            for person, rec in page:
-                counts["back" if _put_one(desk, tx, person, rec, now) else "left"] += 1
-        watch(counts["back"] + counts["left"])
-    return counts
-
-
-def _put_one(desk: Desk, tx: Transaction, person: PersonId, rec: bytes, now: Instant) -> bool:
-    try:
-        contacts, rows = open_bundle(desk, person, rec, now)
-    except NotFound:  # shredded, or a key store that never knew them
-        return False
-    for contact in contacts:
-        tx.put_contact(person, contact)
-    for table, key, value in rows:
-        tx.put_row(table, key, value)
-    return True
-
-
-# Gate facts, from the sealed events
-
-
-@dataclass(slots=True)
-class Rebuilt:
-    """What was found while everybody's facts were folded again.
-
-    Attributes:
-        people: Whose facts stand again.
-        erased: Whose key is destroyed: what lay under their id is deleted.
-        rows: Sealed rows deleted because their own key is destroyed.
-        unreadable: Whose chain does not open although nobody destroyed their key.
-        open: Per person the messages booked whose end the record does not know.
-    """
-
-    people: int = 0
-    erased: list[PersonId] = field(default_factory=list)
-    rows: int = 0
-    unreadable: int = 0
-    open: dict[PersonId, list[events.MessageBooked]] = field(default_factory=dict)
-
-
-def rebuild(desk: Desk, watch: Watch = _unwatched) -> Rebuilt:
-    """Fold everybody's gate facts again, and delete what a destroyed key left. Repeatable.
-
-    Costs what reading every sealed event costs.
-    """
-    done = Rebuilt()
-    with desk.store.look() as view:
-        drafts = view.published_all("purpose:")
-    after: PersonId | None = None
-    while True:
-        with desk.store.look() as view:
-            people = view.people(after, _PAGE)
-            if not people:
-                return done
-            after = people[-1]
-            page = _page(desk, view, people, drafts, done)
-        with desk.store.book() as tx:
-            for person, record in page.facts.items():
-                tx.put_record(person, record)
-            for person in page.erased:
-                done.rows += sum(tx.drop_person(person).values())
-                tx.put_record(person, _LEAVING)
-            for person, field_id, row in page.gone:
-                tx.drop_row(person, field_id, row)
-        done.rows += len(page.gone)
-        watch(done.people + len(done.erased))
-
-
-_LEAVING: Final = PersonRecord(erasing=True)
-
-
-@dataclass(slots=True)
-class _Page:
-    facts: dict[PersonId, PersonRecord] = field(default_factory=dict)
-    erased: list[PersonId] = field(default_factory=list)
-    gone: list[tuple[PersonId, str, int]] = field(default_factory=list)
-
-
-def _page(
-    desk: Desk,
-    view: View,
-    people: Sequence[PersonId],
-    drafts: Sequence[Published],
-    done: Rebuilt,
-) -> _Page:
-    page = _Page()
-    desk.vault.keys.load(people, view.now)
-    sealed = view.sealed(people, [f"{scope}/" for scope in BEHAVIOUR])
-    for person in people:
-        try:
-            chain = desk.scribe.chain(view, person)
-        except Shredded:
-            page.erased.append(person)
-            done.erased.append(person)
-            continue
-        except (NotFound, EvidenceBroken):
-            done.unreadable += 1
-            continue
-        page.facts[person] = _folded(desk, view, chain, drafts)
-        page.gone += [
-            (person, row.field, row.row)
-            for row in sealed.get(person, ())
-            if desk.vault.is_gone(person, row, view.now)
-        ]
-        if left := _open_messages(chain):
-            done.open[person] = left
-        done.people += 1
-    return page
-
-
-def _folded(
-    desk: Desk, view: View, chain: Sequence[Recorded], drafts: Sequence[Published]
-) -> PersonRecord:
-    """Fold a chain; where others were merged into it theirs are read as well."""
-    others: dict[str, Sequence[Recorded]] = {}
-    waiting = list(_merged(chain))
-    while waiting:
-        other = waiting.pop()
-        if other not in others:
-            others[other] = desk.scribe.chain(view, PersonId(bytes.fromhex(other)))
-            waiting += _merged(others[other])
-    if not others:
-        record = NO_RECORD
-        for each in chain:
-            record = fold.step(record, each.event.payload, each.event.at, each.event.n)
-        return record
-    return fold.refold(chain, others, drafts)
-
-
-def _merged(chain: Sequence[Recorded]) -> list[str]:
-    found = [r.event.payload for r in chain]
-    return [said.other for said in found if isinstance(said, events.PersonMerged)]
-
-
-def _open_messages(chain: Sequence[Recorded]) -> list[events.MessageBooked]:
-    """Return the messages booked whose end is not in the chain."""
-    booked: dict[str, events.MessageBooked] = {}
-    for recorded in chain:
-        said = recorded.event.payload
-        if isinstance(said, events.MessageBooked):
-            booked[said.ref] = said
-        elif isinstance(said, events.MessageOutcome) and said.state in _ENDED:
-            booked.pop(said.ref, None)
-    return list(booked.values())
-
-
-def close_messages(desk: Desk, waiting: Mapping[PersonId, Sequence[events.MessageBooked]]) -> int:
-    """Record of each message that was booked in the backup that nobody knows whether it left.
-
-    It counts against how often the person may be written to, and is never sent again.
-    """
-    count = 0
-    for person, booked in waiting.items():
-        told = [
-            events.MessageOutcome(
-                "unknown", each.ref, channel=each.channel, campaign=each.campaign
-            )
-            for each in booked
-        ]
-        desk.record(person, told, SYSTEM)
-        count += len(told)
-    return count
 
 
 # The restriction journal
@@ -270,7 +72,7 @@ def replay(
     lines: Sequence[tuple[str, Told]],
     erase: Erase,
     name: bytes,
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
 ) -> Replayed:
     """Book every line of the journal that the record does not know, in order. Repeatable.
 
@@ -529,8 +331,8 @@ def statement(done: Outcome) -> dict[str, Any]:
     }
 
 
-def say_done(desk: Desk, done: Outcome) -> int:
-    """Book the public leaf and the house's event; return the leaf's index."""
+def say_done(desk: Desk, done: Outcome, name: str) -> int:
+    """Book the public leaf and the house's event, once; return the leaf's index."""
     counts = {
         "people": done.rebuilt.people,
         "erased": len(done.rebuilt.erased),
@@ -540,9 +342,14 @@ def say_done(desk: Desk, done: Outcome) -> int:
         "messages": done.messages,
     }
     told = events.BackupActed("restored", "data", done.backup, done.digest, done.kept, counts)
+    place = f"done/{name}".encode()
     with desk.store.look() as view:
+        before = view.row(BOOKED, place)
+        if before is not None:
+            return int(before)
         prepared = desk.house_event(view, told, SYSTEM)
     with desk.store.book() as tx:
         leaf = tx.state(public(statement(done), tx.now))
         tx.append(prepared)
+        tx.put_row(BOOKED, place, str(leaf).encode())
     return leaf

@@ -161,13 +161,18 @@ def signer(view: View, log: Log) -> Signer:
 
     Raises:
         Unavailable: A key that should sign is missing; says which.
+        EvidenceBroken: None of the record's keys signs any more.
     """
     keys = log_keys(view)
     ours = [k for k in keys if k.key.name == log.origin and k.state == SIGNS]
     names = [k.secret for k in reversed(ours)] or [secret_of(view, log.origin)]
     seeds = [log.secret(name) for name in names]
     made = Signer(log.origin, seeds[0], log.sizes, tuple(seeds[1:]), keys, log.trust, log.anchors)
-    return made if ours else replace(made, keys=(*keys, _first(made, view)))
+    if ours:
+        return made
+    if any(k.key.public == made.key.public for k in keys):
+        raise EvidenceBroken("every key of the ledger ended", "restore the newest record.db")
+    return replace(made, keys=(*keys, _first(made, view)))
 
 
 def _first(made: Signer, view: View) -> LogKey:

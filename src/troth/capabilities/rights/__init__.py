@@ -11,7 +11,6 @@ from troth.capabilities.rights.correcting import (
 )
 from troth.capabilities.rights.erasing import (
     INTAKE,
-    NOT_COVERED,
     OPEN,
     Certificate,
     Receipt,
@@ -24,6 +23,7 @@ from troth.capabilities.rights.erasing import (
     timeline,
     unfinished,
 )
+from troth.capabilities.rights.horizon import NOT_COVERED
 from troth.capabilities.rights.package_files import Package, stream
 from troth.capabilities.rights.requests import (
     Asked,

@@ -1,16 +1,24 @@
 """Rights: a person's receipts and time-line, and erasure that can be shown.
 
 Erasure has six steps, each repeatable, resumable after a crash at any point: event, journal,
-keys, rows, the key epoch and a search of every store, public leaf. It covers every id merged into the person. From the first commit on the
-gate refuses every use.
+keys, rows, the key epoch and a search of every store, public leaf. It covers every id merged into
+the person. From the first commit on the gate refuses every use.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from troth import crypto
+from troth.capabilities.rights.horizon import (
+    NOT_SCANNED,
+    Horizon,
+    Scanned,
+    ended,
+    searched,
+)
+from troth.capabilities.rights.horizon import uncovered as uncovered_by
 from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
 from troth.kernel import consent, events, ledger, proof, restrictions
 from troth.kernel.desk import ALIASES, INDEX, Desk, drop_pointer, everybody, pointers
@@ -42,19 +50,6 @@ INTAKE = "rights.intake"
 SALT_BYTES = 32
 TRIES = 20
 MAY_ERASE = frozenset({Role.PERSON, Role.SYSTEM, Role.OFFICER})
-NO_HORIZON = "a backup of keys/ made before {at} still opens data backups made before {at}"
-HORIZON = "until {until} " + NO_HORIZON
-NOT_SEARCHED = "no store was searched for what may be left"
-NO_VALUES = (
-    "plain values were not searched for, only ids and codes: they were not known any more when"
-    " the erasure was finished"
-)
-BEST_EFFORT = "best effort on this disk"
-NOT_COVERED = (
-    NO_HORIZON,
-    "copies at partners that have not answered, mails already delivered, printed pages",
-    "a flash disk may keep a stale block of an overwritten key",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,41 +97,6 @@ def timeline(desk: Desk, person: PersonId) -> list[Recorded]:
     """
     with desk.store.look() as view:
         return desk.scribe.chain(view, person)
-
-
-@dataclass(frozen=True, slots=True)
-class Horizon:
-    """When a copy of the key store opens nothing of an erased person any more.
-
-    Attributes:
-        epoch: The newest key epoch at the moment their keys were destroyed; 0 unknown.
-        state: destroyed or scheduled: something enforces it; "" where nothing does yet.
-        at: The date; 0 while there is none.
-        method: What the provider states of its finality.
-    """
-
-    epoch: int = 0
-    state: str = ""
-    at: Instant = Instant(0)
-    method: str = BEST_EFFORT
-
-
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """A search of everything the house owns, after an erasure.
-
-    Attributes:
-        stores: What was searched, by name.
-        by: What was searched for: values, keys, addresses, ids.
-        found: Store → how many places; anything here, and the erasure is not complete.
-    """
-
-    stores: tuple[str, ...]
-    by: tuple[str, ...]
-    found: Mapping[str, int] = field(default_factory=dict)
-
-
-NOT_SCANNED = Scanned((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,8 +378,8 @@ def _finish(
         if raw is not None:
             return _certificate(raw)
         state = _decode_open(tx.row(OPEN, person) or b"[]")
-        uncovered = [*_uncovered(horizon, scanned, tx.now), *steps.uncovered(tx.size)]
-        said = _statement(state, uncovered, tx.now) | _ended(horizon) | _searched(scanned)
+        uncovered = [*uncovered_by(horizon, scanned, tx.now), *steps.uncovered(tx.size)]
+        said = _statement(state, uncovered, tx.now) | ended(horizon) | searched(scanned)
         leaf = tx.state(events.public_entry(said))
         done = msgspec.json.encode(
             [
@@ -434,18 +394,6 @@ def _finish(
     return _certificate(done)
 
 
-def _uncovered(horizon: Horizon, scanned: Scanned, now: Instant) -> list[str]:
-    """Say what this erasure does not cover; a date stands here only where something enforces it."""
-    at, out = zulu(now), list(NOT_COVERED[1:])
-    if not horizon.state:
-        out.insert(0, NO_HORIZON.format(at=at))
-    elif horizon.at > now:
-        out.insert(0, HORIZON.format(at=at, until=zulu(horizon.at)))
-    if not scanned.stores:
-        return [*out, NOT_SEARCHED]
-    return out if "values" in scanned.by else [*out, NO_VALUES]
-
-
 def _statement(state: _Open, uncovered: Sequence[str], at: Instant) -> dict[str, object]:
     salt = bytes.fromhex(state.salt)
     return {
@@ -458,21 +406,6 @@ def _statement(state: _Open, uncovered: Sequence[str], at: Instant) -> dict[str,
         "counts": state.counts,
         "not_covered": uncovered,
     }
-
-
-def _ended(horizon: Horizon) -> dict[str, object]:
-    """Say of which epoch the keys were, and what is enforced of its end."""
-    return {
-        "epoch": horizon.epoch or None,
-        "epoch_destroyed": horizon.epoch if horizon.state == "destroyed" else None,
-        "epoch_scheduled": horizon.epoch if horizon.state == "scheduled" else None,
-        "final_after": zulu(horizon.at) if horizon.state else None,
-        "method": horizon.method or BEST_EFFORT,
-    }
-
-
-def _searched(scanned: Scanned) -> dict[str, object]:
-    return {"searched": list(scanned.stores), "searched_for": list(scanned.by)}
 
 
 def _certificate(raw: bytes) -> Certificate:

@@ -1,7 +1,7 @@
 """Trust: what was done, told whole to whoever asks, and counted for those who answer for it."""
 
 from troth.capabilities.trust.answer import Dossier, Entry, dossier
-from troth.capabilities.trust.facts import Facts, Words, read_facts
+from troth.capabilities.trust.facts import Facts, Other, Words, read_facts
 from troth.capabilities.trust.papers import (
     Gap,
     Line,
@@ -38,6 +38,7 @@ __all__ = [
     "Line",
     "Month",
     "NearMiss",
+    "Other",
     "Paper",
     "Part",
     "Source",

@@ -27,6 +27,26 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """Another system that holds people's data, as its published mapping says.
+
+    Attributes:
+        categories: Data categories, in the house's own words where it has some.
+        file: The draft of its mapping, for what is missing.
+    """
+
+    title: str
+    categories: tuple[str, ...]
+    country: str
+    processor: str
+    agreement: str
+    owner: str
+    retention: str
+    file: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What documents are made of, as of one moment.
 
@@ -36,6 +56,7 @@ class Facts:
         purposes: As published, by name.
         published: Newest version by published name.
         signed: How many entries of the ledger the newest signed head covers.
+        others: Other systems, as mapped.
     """
 
     at: Instant
@@ -47,6 +68,7 @@ class Facts:
     spoken: Mapping[str, frozenset[str]]
     signed: int
     words: Words
+    others: Sequence[Other] = ()
 
     @property
     def company(self) -> str:

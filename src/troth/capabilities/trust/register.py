@@ -171,6 +171,25 @@ def _storage(facts: Facts) -> Iterator[Line]:
     yield Line("The record", pairs, facts.source, gaps)
 
 
+def _systems(facts: Facts) -> Iterator[Line]:
+    """Yield other systems that hold people's data, as mapped."""
+    for each in facts.others:
+        said = ", ".join(sorted(facts.title(c).lower() for c in each.categories))
+        told = [
+            ("Data", said), ("Country", each.country), ("Run by", each.processor),
+            ("Agreement", each.agreement), ("Kept for", each.retention), ("Owner", each.owner),
+        ]  # fmt: skip
+        asked = {"Country": "country", "Kept for": "retention"}
+        asked |= {"Agreement": "agreement"} if each.processor else {}
+        held = dict(told)
+        gaps = tuple(
+            Gap(f"{what} of: {each.title}", each.file, f"meta.troth.{key}")
+            for what, key in asked.items()
+            if not held[what]
+        )
+        yield Line(each.title, tuple(pair for pair in told if pair[1]), each.source, gaps)
+
+
 def _retention(facts: Facts) -> Iterator[Line]:
     rules = facts.house.ruleset.retention_rules("", facts.house.seat, facts.at)
     for rule in rules:
@@ -302,6 +321,7 @@ PRODUCERS: Final[Mapping[str, Callable[[Facts], Iterable[Line]]]] = {
     "transfers": recipients.transfers,
     "transfers_open": recipients.transfers,
     "storage": _storage,
+    "systems": _systems,
     "retention": _retention,
     "notices": _notices,
     "measures": lambda facts: measures(facts, public=False),

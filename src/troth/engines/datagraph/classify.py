@@ -117,7 +117,14 @@ def classify(
 
 
 def _named(words: Words, table: list[str], column: list[str]) -> tuple[str, _Rule | None]:
-    """Find the longest words of a name that mean something; nearest to its end where two do."""
+    """Find the longest words of a name that mean something; nearest to its end where two do.
+
+    A number that ends a name counts nothing: `phone1` is a telephone number.
+    """
+    if column and (bare := column[-1].rstrip("0123456789")) != column[-1]:
+        whole = _named(words, table, [*column[:-1], *([bare] if bare else [])])
+        if whole[1] is not None and " ".join(column) not in words.rules:
+            return whole
     if not column or (column[-1] in words.about and " ".join(column) not in words.rules):
         return "", None
     people = any(word in words.people for word in table) and not words.things & set(table)

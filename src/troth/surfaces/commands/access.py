@@ -1,4 +1,4 @@
-"""Rights of staff from the command line: who could see what, what is unused, rights for a while."""
+"""Rights of staff by command: who could see what, what is unused, rights for a while."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,8 +38,8 @@ def exposure(call: Call) -> Answer:
         data,
         [
             *columns([("PEOPLE", "CAN SEE", "ROLES"), *rows], ""),
-            f"Exposure {words.number(day.exposure)}; of {day.held} rights that show in the log, "
-            f"{day.used} were used in 90 days.",
+            f"Exposure {words.number(day.exposure)}.",
+            f"Used in 90 days: {day.used} of {day.held} rights whose use shows in the log.",
         ],
     )
 
@@ -168,10 +168,10 @@ def listed(call: Call) -> Answer:
     data = {"grants": [_grant(g) for g in found]}
     if not found:
         return Answer(data, ["Nobody asked for a temporary right yet."])
-    rows = [
-        (g.id, g.kind, state_of(g, now), g.account, g.purpose, left(g, now)) for g in found
-    ]
-    return Answer(data, columns([("ID", "KIND", "STATE", "ACCOUNT", "PURPOSE", "LEFT"), *rows], ""))
+    rows = [(g.id, g.kind, state_of(g, now), g.account, g.purpose, left(g, now)) for g in found]
+    return Answer(
+        data, columns([("ID", "KIND", "STATE", "ACCOUNT", "PURPOSE", "LEFT"), *rows], "")
+    )
 
 
 def _grant(grant: Grant) -> Mapping[str, Any]:

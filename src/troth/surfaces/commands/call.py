@@ -249,8 +249,9 @@ def export_lines(left: exports.Export | None) -> list[str]:
     """Say by when what was taken out is to be deleted, and who says so afterwards."""
     if left is None:
         return []
-    return [f"Export {left.id}: delete it by {zulu(left.until)[:10]}, then confirm it: "
-            f"troth access exports --confirm {left.id}"]  # fmt: skip
+    day = zulu(left.until)[:10]
+    how = f"troth access exports --confirm {left.id}"
+    return [f"Export {left.id}: delete it by {day}, then confirm it: {how}"]
 
 
 def book_reading(ws: app.Workspace, reading: Reading) -> Refusal | None:

@@ -1,6 +1,6 @@
 """Answer a complainant: their whole time-line with proofs, in one folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from troth.capabilities.access.acts import may_act
@@ -59,13 +59,15 @@ def answer(call: Call, person: str, wanted: Wanted) -> Answer:
             return refused(no, "Not answered.")
         left = left_in(ws, reading)
         composed = answering.compose(ws, who, case)
+        composed = replace(composed, mark=left.mark() if left else "")
         policy = ws.signer.policy_for(ws.sign())
     made = answering.attachments(composed, policy)
     files = {name: raw for name, raw in made.items() if name in wanted.only or not wanted.only}
     for name, raw in files.items():
         write_file(out / name, raw)
         (out / name).chmod(0o600)
-    write_mark(out, left)
+    if not wanted.only:
+        write_mark(out, left)
     data = {
         **answering.data(composed), "folder": str(out), "files": sorted(files), **export_data(left)
     }  # fmt: skip

@@ -21,6 +21,7 @@ from troth.terms import (
     PurposeKind,
     Reason,
     Refusal,
+    Role,
     UseRequest,
     zulu,
 )
@@ -58,29 +59,45 @@ def explain(call: Call, person: str, question: Question) -> Answer:
     if question.channel not in {channel.value for channel in Channel}:
         raise InvalidInput("there is no such channel", f"use one of {', '.join(Channel)}")
     with call.opened() as ws:
-        zone, wanted = ws.settings.zone, _wanted(ws, question)
+        zone = ws.settings.zone
+        if (refused := _claimed(call, ws, question)) is not None:
+            return _no(_closed(ws, refused), refused, zone)
+        wanted = _wanted(call, ws, question)
         reading = seek(call, ws, person, wanted)
         if isinstance(reading, Refusal):
             return _no(_closed(ws, reading), reading, zone)
         if (no := book_reading(ws, reading)) is not None:
             return _no(_closed(ws, no), no, zone)
         decided = _decide(ws, reading.person, question, reading.actor)
-        if not decided.claimed and isinstance(decided.answer, Refusal):
-            why = reasons.told_reasons(decided.answer.reasons)
-            told = events.HouseRefused(plain_word(question.purpose), Action.SEND, why)
-            ws.desk.record_house(told, reading.actor)
         ws.sign()
     if isinstance(decided.answer, Refusal):
         return _no(decided, decided.answer, zone)
     return _yes(decided, decided.answer, zone)
 
 
-def _wanted(ws: app.Workspace, question: Question) -> Reading:
-    """Return the look an explanation is; whoever asks about asking serves the person meanwhile."""
+def _claimed(call: Call, ws: app.Workspace, question: Question) -> Refusal | None:
+    """Judge the use asked about by its claim alone, before anybody is searched for."""
+    if call.who.partition(":")[0] == Role.PERSON:
+        return None
+    actor, desk = call.actor(ws), ws.desk
+    with desk.store.look() as view:
+        asked = UseRequest(actor, None, question.purpose, Action.SEND, Channel(question.channel),
+                           frozenset(), view.now, ws.settings.brand)  # fmt: skip
+        claim = desk.claim(asked, desk.house(view))
+    if not isinstance(claim, Refusal):
+        return None
+    why = reasons.told_reasons(claim.reasons)
+    desk.record_house(events.HouseRefused(plain_word(question.purpose), Action.SEND, why), actor)
+    return claim
+
+
+def _wanted(call: Call, ws: app.Workspace, question: Question) -> Reading:
+    """Return the look an explanation is: a service to the person, unless marketing asks."""
     with ws.store.look() as view:
         held = ws.desk.house(view).purposes.get(question.purpose)
-    asks = held is not None and held.kind is PurposeKind.CONSENT_REQUEST
-    purpose = "" if asks else question.purpose
+    asks = held is None or held.kind is PurposeKind.CONSENT_REQUEST
+    markets = call.who.partition(":")[0] == Role.MARKETER and not asks
+    purpose = question.purpose if markets else ""
     return replace(look_for(_FIELDS, question.reason), purpose=purpose)
 
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from troth.app import escrow as shares_of
-from troth.app import keycopies, rotating
+from troth.app import keycopies, real_micros, rotating
 from troth.app import keys as house_keys
-from troth.app import real_micros
 from troth.errors import InvalidInput, NotFound
 from troth.kernel import escrow as sharing
 from troth.surfaces.commands.answer import Answer, columns
@@ -160,10 +159,16 @@ def rotate(call: Call, person: str, *, everyone: bool) -> Answer:
 def escrow(call: Call, count: int, need: int, out: Path) -> Answer:
     """Write shares."""
     with call.opened() as ws:
+        shares_of.require_free(out)
         made = shares_of.shares(ws, count, need, call.actor(ws))
         paths = shares_of.write_shares(made, out)
         ws.sign()
-    data = {"epoch": made[0].epoch, "shares": count, "need": need, "files": [p.name for p in paths]}
+    data = {
+        "epoch": made[0].epoch,
+        "shares": count,
+        "need": need,
+        "files": [p.name for p in paths],
+    }
     lines = [
         f"{count} shares of the key of epoch {made[0].epoch}; any {need} give it back:",
         *(f"  {path}" for path in paths),

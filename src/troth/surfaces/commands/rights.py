@@ -7,7 +7,7 @@ from pathlib import Path
 from troth import crypto
 from troth.capabilities import rights
 from troth.capabilities.access.exports import Export
-from troth.capabilities.rights.erasing import Horizon
+from troth.capabilities.rights.horizon import Horizon
 from troth.errors import InvalidInput, NotFound, Unavailable
 from troth.kernel import events, proof
 from troth.surfaces.commands.answer import Answer, counted

@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from starlette.requests import Request as Asking
 from starlette.responses import RedirectResponse, Response
 
+from troth.app import keys as house_keys
 from troth.app import owndata, request_acts
 from troth.app import requests as desk_of
 from troth.capabilities import rights
@@ -187,7 +188,7 @@ def _add_certificate(app: FastAPI, hub: Hub) -> None:
             hub, request, None, "my_certificate.html",
             made=made.data, token=token, erased=speaks.moment(from_zulu(made.data["erased_at"])),
             left=[(speaks.gettext(words.LEFT[k]), n) for k, n in made.data["left"].items()],
-            uncovered=_uncovered(speaks, made.data),
+            uncovered=_uncovered(speaks, made.data), ending=_ending(hub, speaks, made.data),
             until=clocks.settings()["keep"]["certificate_days"],
         )  # fmt: skip
         answer.headers["cache-control"] = "no-store"
@@ -217,8 +218,18 @@ def _uncovered(speaks: Tongue, data: Mapping[str, Any]) -> list[str]:
     return [words.uncovered(speaks, line, data["erased_at"]) for line in data["not_covered"]]
 
 
+def _ending(hub: Hub, speaks: Tongue, data: Mapping[str, Any]) -> str:
+    """Say where the end of the person's key epoch stands now; "" for certificates before epochs."""
+    if not data.get("epoch"):
+        return ""
+    found = house_keys.horizon_of(hub.ws, data["epoch"])
+    at = speaks.moment(found.at) if found.state else ""
+    return speaks.gettext(words.ENDINGS[found.state], at=at)
+
+
 def _files(hub: Hub, speaks: Tongue, made: Handed) -> Mapping[str, tuple[bytes, str]]:
-    policy = hub.ws.signer.policy_for(made.proof.partition("\n\n")[2])
+    note = made.proof.partition("\n\n")[2]
+    policy = hub.ws.signer.policy_for(note)
     return {
         "certificate.json": (made.paper, "application/json"),
         "certificate.proof": (made.proof.encode(), "text/plain; charset=utf-8"),

@@ -1,5 +1,6 @@
 """Requests in words: rights, states, what happens next, grounds; for the customer's own pages."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -98,6 +99,34 @@ UNCOVERED: Final = (
     N_("a flash disk may keep a stale block of an overwritten key"),
 )
 """What no erasure covers; the moment of the erasure is `at`."""
+HORIZON: Final = N_(
+    "until %(until)s a backup of keys/ made before %(at)s still opens data backups made before"
+    " %(at)s"
+)
+"""The same where the end of the key epoch has a date that is enforced."""
+SEARCHES: Final = (
+    N_("no store was searched for what may be left"),
+    N_(
+        "plain values were not searched for, only ids and codes: they were not known any more"
+        " when the erasure was finished"
+    ),
+)
+ENDINGS: Final[Mapping[str, str]] = {
+    "destroyed": N_(
+        "The key epoch of your keys ended for good on %(at)s. No copy of our keys opens them any"
+        " more, as far as whoever holds the keys can promise."
+    ),
+    "scheduled": N_(
+        "The key epoch of your keys ends for good on %(at)s. Until then a copy of our keys from"
+        " before the deletion could still open a copy of your data."
+    ),
+    "": N_(
+        "The key epoch of your keys has no end yet. Until it has one, a copy of our keys from"
+        " before the deletion could still open a copy of your data."
+    ),
+}
+"""Where the end of the key epoch stands, as of now."""
+_UNTIL: Final = re.compile(r"until (\S{20}) a backup of keys/ ")
 GENERATION: Final = N_("audience generation %(name)s, until the next rebuild deletes it")
 
 
@@ -112,6 +141,12 @@ def uncovered(speaks: Tongue, line: str, erased_at: str) -> str:
     for known in UNCOVERED:
         if known % {"at": erased_at} == line:
             return speaks.gettext(known, at=speaks.moment(from_zulu(erased_at)))
+    if line in SEARCHES:
+        return speaks.gettext(line)
+    ends = _UNTIL.match(line)
+    if ends and HORIZON % {"at": erased_at, "until": ends[1]} == line:
+        until, at = (speaks.moment(from_zulu(each)) for each in (ends[1], erased_at))
+        return speaks.gettext(HORIZON, until=until, at=at)
     before, _, after = GENERATION.partition("%(name)s")
     if line.startswith(before) and line.endswith(after):
         name = line.removeprefix(before).removesuffix(after)

@@ -1,4 +1,4 @@
-"""Access, for IT and the officer: who could see what, what is unused, rights for a while, reviews."""
+"""Access, for IT and the officer: who could see what, what is unused, rights for a while."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
@@ -8,42 +8,32 @@ from fastapi import Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from troth import app as house
 from troth.app import access as rights
-from troth.capabilities import access
 from troth.capabilities.access import granting, reviews, withholding
 from troth.capabilities.access.exposure import Day, Seen
-from troth.capabilities.access.grants import Grant
-from troth.capabilities.access.reviews import Item
 from troth.capabilities.access.tighten import Proposal, Replay
 from troth.errors import NotFound
 from troth.surfaces import words
-from troth.surfaces.access_words import ACTIONS, called, left, length, people, state_of
+from troth.surfaces.access_words import ACTIONS, called, people
 from troth.surfaces.web import chart
+from troth.surfaces.web.access_rows import (
+    BREAKERS,
+    DONE,
+    ask_page,
+    grant_row,
+    names_of,
+    review_page,
+)
 from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, body_of
 from troth.terms import SECOND, Actor, Instant, Role
 
 KEEPERS = (Role.IT, Role.OFFICER)
-BREAKERS = frozenset({Role.SUPPORT, Role.IT, Role.OFFICER})
 FIRST = "contact.email"
-SHOWN, LINES = 5, 30
+SHOWN = 5
 WIDE, HIGH = 600, 120
 _TEN = 600 * SECOND
-_DONE = {
-    "applied": "Taken. Nobody who uses these rights lost them.",
-    "undone": "Given back, as it was before.",
-    "kept": "Kept. It is not proposed again for half a year.",
-    "approve": "Agreed. The right stands from now on.",
-    "refuse": "Refused, and recorded.",
-    "end": "Ended. It gives nothing any more.",
-    "looked": "Looked at, and recorded.",
-    "begun": "The review is open.",
-    "answered": "Recorded.",
-    "asked": "Asked. Somebody else must agree within 24 hours.",
-    "broken": "The glass is broken. The privacy officer sees it now, and looks at it within a day.",
-}
 
 
 def add_routes(app: FastAPI, hub: Hub) -> None:
@@ -55,11 +45,11 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 
     @app.api_route("/console/access/review", methods=READ, include_in_schema=False)
     def review(request: Request) -> Response:
-        return _review_page(hub, request, acting(hub, request, *KEEPERS))
+        return review_page(hub, request, acting(hub, request, *KEEPERS))
 
     @app.api_route("/console/access/ask", methods=READ, include_in_schema=False)
     def ask(request: Request) -> Response:
-        return _ask_page(hub, request, acting(hub, request))
+        return ask_page(hub, request, acting(hub, request))
 
     @app.post("/console/access/{act}", include_in_schema=False)
     def change(act: str, request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
@@ -170,26 +160,28 @@ def _page(hub: Hub, request: Request, session: Session) -> Response:
     advice = _advice(hub)
     seen, kept = advice.picture.seen, rights.days(hub.ws)
     field = _field(request, seen)
-    names = _names(hub)
+    names = names_of(hub)
     with hub.ws.store.look() as view:
         every, now = granting.every(view), view.now
         version = withholding.current(view)[1]
         taken = len(advice.picture.withheld)
         late = reviews.overdue(view)
         open_ = next((r for r in reviews.rounds(view) if not r.closed), None)
+    now_seen = (advice.picture.at, seen.e(field))
     return console_page(
         hub, request, session, "access.html", here="access",
-        done=_DONE.get(request.query_params.get("done", ""), ""),
+        done=DONE.get(request.query_params.get("done", ""), ""),
         headline=_headline(seen, field), field=field, bars=_bars(seen),
-        who=_who(seen, field, names), roles=_roles(seen, field), trend=_trend(kept, field, hub),
+        who=_who(seen, field, names), roles=_roles(seen, field),
+        trend=_trend(kept, field, hub, now_seen),
         people=_people(kept, field),
         exposure=words.number(kept[-1].exposure) if kept else "",
         ratio=_ratio(advice), advice=advice, hidden=advice.hidden,
         cards=[_card(hub, p, names) for p in advice.proposals],
         together=_would(hub, advice.together), undo=version if taken else 0, taken=taken,
-        waiting=[_grant(hub, g, now, names) for g in every if g.waits(now)],
-        active=[_grant(hub, g, now, names) for g in every if g.stands(now)],
-        owed=[_grant(hub, g, now, names) for g in every if g.due and not g.reviewed],
+        waiting=[grant_row(hub, g, now, names) for g in every if g.waits(now)],
+        active=[grant_row(hub, g, now, names) for g in every if g.stands(now)],
+        owed=[grant_row(hub, g, now, names) for g in every if g.due and not g.reviewed],
         round=open_, round_due=words.spoken(open_.due, hub.ws.settings.zone) if open_ else "",
         overdue=late, own=hub.ws.desk.account(session.actor),
     )  # fmt: skip
@@ -204,12 +196,6 @@ def _advice(hub: Hub) -> rights.Advice:
         held = (place, rights.advise(hub.ws))
         hub.kept["access"] = held
     return held[1]
-
-
-def _names(hub: Hub) -> dict[str, str]:
-    """Return who stands behind each account: for IT and the officer alone."""
-    every = access.everybody(house.office(hub.ws))
-    return {hub.ws.desk.account(actor): actor.id for actor in every}
 
 
 def _field(request: Request, seen: Seen) -> str:
@@ -259,9 +245,10 @@ def _ratio(advice: rights.Advice) -> str:
     return f"{100 * advice.used // advice.held} %" if advice.held else "none"
 
 
-def _trend(kept: Sequence[Day], field: str, hub: Hub) -> dict[str, Any]:
-    """Lay out the line of one field over the days kept, with the rows its table shows."""
-    counts = [(day.at, day.full.get(field, 0)) for day in kept]
+def _trend(kept: Sequence[Day], field: str, hub: Hub, now: tuple[Instant, int]) -> dict[str, Any]:
+    """Lay out the line of one field over the days kept and now, with the rows its table shows."""
+    counts = [(day.at, day.full.get(field, 0)) for day in kept if day.at < now[0]]
+    counts = [*counts, now] if counts else []
     if len(counts) < 2:  # noqa: PLR2004 - one point is no line
         return {}
     most = max(n for _, n in counts) or 1
@@ -316,95 +303,3 @@ def _would(hub: Hub, replay: Replay) -> dict[str, Any]:
         "reads": words.number(replay.reads),
         "rows": sorted(rows, key=lambda row: str(row["at"]))[: 4 * SHOWN],
     }
-
-
-def _grant(hub: Hub, g: Grant, now: Instant, names: Mapping[str, str]) -> dict[str, Any]:
-    zone = hub.ws.settings.zone
-    return {
-        "id": g.id,
-        "who": names.get(g.account, "somebody who left"),
-        "role": words.ROLES.get(g.account.partition("/")[0], ""),
-        "by": "" if g.by == g.account else names.get(g.by, "somebody who left"),
-        "approver": names.get(g.approver, ""),
-        "glass": g.kind == "glass",
-        "data": ", ".join(called(c) + ("" if m == "full" else f" ({m})") for c, m in sorted(g.categories.items())),  # noqa: E501
-        "what": ACTIONS[g.action.value],
-        "purpose": g.purpose,
-        "reason": g.reason,
-        "why": g.why,
-        "left": left(g, now),
-        "asked_for": length(g.length),
-        "state": state_of(g, now),
-        "when": words.spoken(g.begins or g.asked, zone),
-        "due": words.spoken(g.due, zone) if g.due else "",
-        "late": g.unreviewed(now),
-        "account": g.account,
-    }  # fmt: skip
-
-
-# The review
-
-
-def _review_page(hub: Hub, request: Request, session: Session) -> Response:
-    names = _names(hub)
-    with hub.ws.store.look() as view:
-        found = next(iter(reviews.rounds(view)), None)
-        lines = reviews.items(view, found.id) if found else []
-    own = granting.hand(hub.ws.desk.account(session.actor))
-    open_ = [i for i in lines if i.state in reviews.OPEN]
-    zone = hub.ws.settings.zone
-    return console_page(
-        hub, request, session, "access_review.html", here="access",
-        done=_DONE.get(request.query_params.get("done", ""), ""),
-        round=found, due=words.spoken(found.due, zone) if found else "",
-        tally=reviews.tally(lines), settled=len(lines) - len(open_), total=len(lines),
-        groups=_groups(open_[:LINES], names, own, session.actor), more=max(0, len(open_) - LINES),
-    )  # fmt: skip
-
-
-def _groups(
-    lines: Sequence[Item], names: Mapping[str, str], own: str, actor: Actor
-) -> list[dict[str, Any]]:
-    out: dict[str, list[dict[str, Any]]] = {}
-    for i in lines:
-        handed = i.state == "escalated" and actor.role is not Role.OFFICER
-        out.setdefault(i.category, []).append(
-            {
-                "line": f"{i.round}/{i.key}",
-                "who": names.get(i.account, "somebody who left"),
-                "role": words.ROLES.get(i.account.partition("/")[0], ""),
-                "part": i.mask != "full",
-                "state": i.state,
-                "own": granting.hand(i.account) == own,
-                "handed": handed,
-                "deferred": i.deferred,
-            }
-        )
-    return [{"title": called(c).capitalize(), "rows": rows} for c, rows in out.items()]
-
-
-# Asking
-
-
-def _ask_page(hub: Hub, request: Request, session: Session) -> Response:
-    own, names = hub.ws.desk.account(session.actor), _names(hub)
-    with hub.ws.store.look() as view:
-        published = hub.ws.desk.house(view)
-        mine = [g for g in granting.every(view) if own in {g.account, g.by}]
-        now = view.now
-    purposes = [
-        (p.name, p.title)
-        for p in published.purposes.values()
-        if p.kind.value in {"service", "operations", "direct_marketing"} and p.categories
-    ]
-    data = sorted({c for p in published.purposes.values() for c in p.categories} - published.special)
-    limits = rights.shipped()
-    return console_page(
-        hub, request, session, "access_ask.html", here="access",
-        done=_DONE.get(request.query_params.get("done", ""), ""),
-        purposes=sorted(purposes, key=lambda p: p[0] != "service"),
-        data=[(c, called(c).capitalize()) for c in data],
-        mine=[_grant(hub, g, now, names) for g in mine[:20]],
-        usual=limits["jit"]["default_hours"], breaks=session.actor.role in BREAKERS,
-        most=limits["jit"]["most_days"],
-    )  # fmt: skip

@@ -11,7 +11,7 @@ PLACE = "/console/access#grants"
 
 
 def tasks(seen: Seen) -> list[Task]:
-    """Return emergencies to look at and requests to answer, the late ones first; nobody by name."""
+    """Return emergencies to look at and requests to answer, the late ones first, unnamed."""
     now, own = seen.view.now, granting.hand(seen.hand)
     every = granting.every(seen.view)
     owed = sorted((g for g in every if g.due and not g.reviewed), key=lambda g: g.due)

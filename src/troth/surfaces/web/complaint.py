@@ -3,8 +3,8 @@
 import io
 import threading
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
@@ -61,60 +61,74 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     """Add `/console/complaint`."""
     shelf = Shelf(app_layer.real_micros)
 
-    def show(request: Request, session: Session, code: int = 200, **values: Any) -> Response:  # noqa: ANN401
-        given = {"state": "ask", "fault": "", "case": "", **values}
-        return console_page(
-            hub, request, session, "complaint.html", code, here="complaint", **given
-        )
-
-    def refused(request: Request, session: Session, no: Refusal, case: str) -> Response:
-        said = [(words.title(r.code), words.why(r.code)) for r in no.reasons]
-        return show(request, session, 403, state="refused", said=said, case=case)
-
     @app.api_route("/console/complaint", methods=READ, include_in_schema=False)
     def ask(request: Request) -> Response:
-        return show(request, acting(hub, request, *ROLES))
+        return _show(hub, request, acting(hub, request, *ROLES))
 
     @app.post("/console/complaint", include_in_schema=False)
     def answer(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
         session, form = submitted(hub, request, raw, *ROLES)
-        case = form.get("case", "").strip()[:CASE_MAX]
-        try:
-            if not case:
-                raise InvalidInput("the complaint needs its reference", "the one on the letter")
-            if (no := may_act(hub.ws.desk, session.actor, ROLES)) is not None:
-                return refused(request, session, no, case)
-            person = whom(hub, form.get("address", ""), form.get("outside", ""))
-            ref = named_case(hub.ws.desk, person, Opening(case, "complaint"), session.actor)
-        except Fault as fault:
-            return show(request, session, 400, fault=faults.sentence(fault), case=case)
-        reading = Reading(person, session.actor, ("timeline", "receipts"), ref, Action.EXPORT)
-        if (no := book_reading(hub.ws.desk, reading)) is not None:
-            return refused(request, session, no, case)
-        made = answering.compose(hub.ws, person, case)
-        name = hub.reference().lower()
-        policy = hub.ws.signer.policy_for(hub.ws.sign())
-        with hub.ws.store.look() as view:
-            left = exports.found(view, reading.export)
-        files = {exports.MARK: left.mark().encode(), **answering.attachments(made, policy)}
-        shelf.put(name, session, files)
-        until = words.day(left.until, hub.ws.settings.zone)
-        return show(
-            request, session, state="done", name=name, until=until, export=left.id, **_shown(made)
-        )
+        return _answered(hub, request, session, form, shelf)
 
     @app.api_route("/console/complaint/{name}/{file}", methods=READ, include_in_schema=False)
     def fetch(request: Request, name: str, file: str) -> Response:
         files = shelf.take(name, acting(hub, request, *ROLES))
-        ident = files[exports.MARK].split()[1].decode()
         with hub.ws.store.look() as view:
-            left = exports.found(view, ident)
+            left = exports.found(view, files[exports.MARK].split()[1].decode())
         if file == "answer.pdf":
             named = left.named("answer", "pdf")
             return _download(files["answer.pdf"], "application/pdf", named)
         if file == "answer.zip":
             return _download(_zipped(files), "application/zip", left.named("answer", "zip"))
         raise NotFound("there is no such file", "take the PDF or the whole folder")
+
+
+def _show(
+    hub: Hub,
+    request: Request,
+    session: Session,
+    code: int = 200,
+    **values: Any,  # noqa: ANN401
+) -> Response:
+    given = {"state": "ask", "fault": "", "case": "", **values}
+    return console_page(hub, request, session, "complaint.html", code, here="complaint", **given)
+
+
+def _refused(hub: Hub, request: Request, session: Session, no: Refusal, case: str) -> Response:
+    said = [(words.title(r.code), words.why(r.code)) for r in no.reasons]
+    return _show(hub, request, session, 403, state="refused", said=said, case=case)
+
+
+def _answered(
+    hub: Hub, request: Request, session: Session, form: Mapping[str, str], shelf: Shelf
+) -> Response:
+    """Judge the role, find the person, open the case, book export and look, then compose."""
+    desk, case = hub.ws.desk, form.get("case", "").strip()[:CASE_MAX]
+    try:
+        if not case:
+            raise InvalidInput("the complaint needs its reference", "the one on the letter")
+        if (no := may_act(desk, session.actor, ROLES)) is not None:
+            return _refused(hub, request, session, no, case)
+        person = whom(hub, form.get("address", ""), form.get("outside", ""))
+        ref = named_case(desk, person, Opening(case, "complaint"), session.actor)
+    except Fault as fault:
+        return _show(hub, request, session, 400, fault=faults.sentence(fault), case=case)
+    reading = Reading(
+        person, session.actor, ("timeline", "receipts"), ref, Action.EXPORT,
+        export=exports.new_id(desk), what="complaint",
+    )  # fmt: skip
+    if (no := book_reading(desk, reading)) is not None:
+        return _refused(hub, request, session, no, case)
+    with hub.ws.store.look() as view:
+        left = exports.found(view, reading.export)
+    made = replace(answering.compose(hub.ws, person, case), mark=left.mark())
+    name = hub.reference().lower()
+    policy = hub.ws.signer.policy_for(hub.ws.sign())
+    files = {exports.MARK: left.mark().encode(), **answering.attachments(made, policy)}
+    shelf.put(name, session, files)
+    until = words.day(left.until, hub.ws.settings.zone)
+    more = {"name": name, "until": until, "export": left.id, **_shown(made)}
+    return _show(hub, request, session, state="done", **more)
 
 
 def _shown(made: answering.Answering) -> dict[str, Any]:

@@ -47,6 +47,7 @@ NAV: tuple[tuple[str, str, str, frozenset[Role], str], ...] = (
     ("documents", "/console/documents", "Documents", _ANSWERING, "Answer"),
     ("report", "/console/report", "Report", _MARKETING, "Look back"),
     ("retention", "/console/retention", "Retention", frozenset({Role.OFFICER}), "Look back"),
+    ("exports", "/console/exports", "Exports", _ANSWERING | _RUNNING, "Look back"),
     ("connections", "/console/connections", "Connections", _RUNNING, "House"),
     ("site", "/console/site", "Site", _RUNNING, "House"),
     ("staff", "/console/staff", "Staff", frozenset({Role.IT}), "House"),

@@ -15,7 +15,7 @@ from troth.errors import Fault, InvalidInput, NotFound
 from troth.surfaces import faults, words
 from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
-from troth.surfaces.web.map_picture import COLUMNS, STATES, picture
+from troth.surfaces.web.map_picture import COLUMNS, PART_STATES, STATES, picture
 from troth.surfaces.web.parts import Hub, body_of
 from troth.surfaces.web.people import whom
 from troth.terms import Refusal, Role
@@ -87,7 +87,8 @@ def _values(hub: Hub, held: Map, chosen: dict[str, str]) -> dict[str, Any]:
 
 def _words(hub: Hub) -> dict[str, Any]:
     return {
-        "states": STATES,
+        "states": PART_STATES,
+        "check_states": STATES,
         "badges": BADGES,
         "drift_words": DRIFT,
         "title_of": datamap.title,
@@ -129,7 +130,7 @@ def _where(app: FastAPI, hub: Hub) -> None:
         session, form = submitted(hub, request, raw, *ROLES)
         case = form.get("case", "").strip()[:CASE_MAX]
         category = form.get("category", "")
-        kept = {"case": case, "category": category}
+        kept: dict[str, Any] = {"case": case, "category": category}
         try:
             if not case:
                 raise InvalidInput("a look needs its case", "Give its ticket number")
@@ -166,21 +167,21 @@ def _answer(
 
 
 def _part(app: FastAPI, hub: Hub) -> None:
-    @app.api_route("/console/map/{key}", methods=READ, include_in_schema=False)
-    def show(request: Request, key: str) -> Response:
+    @app.api_route("/console/map/{name}", methods=READ, include_in_schema=False)
+    def show(request: Request, name: str) -> Response:
         session = acting(hub, request, *ROLES)
         held = datamap.read(hub.ws, doctor.examine(hub.ws))
-        part = held.part(key)
+        part = held.part(name)
         if part is None:
             raise NotFound("there is no such part of the map", "choose one on the map")
-        name = key.removeprefix("source:") if part.kind == "source" else ""
+        source = name.removeprefix("source:") if part.kind == "source" else ""
         return console_page(
             hub, request, session, "map_part.html", here="map",
             part=part,
             step=dict(COLUMNS)[part.step],
             into=[(each, p.title) for each in part.into if (p := held.part(each))],
-            whence=[(p.key, p.title) for p in held.parts if key in p.into],
-            source=name if name in held.sources else "",
-            found=held.scans.get(name),
+            whence=[(p.key, p.title) for p in held.parts if name in p.into],
+            source=source if source in held.sources else "",
+            found=held.scans.get(source),
             **_words(hub),
         )  # fmt: skip

@@ -166,7 +166,7 @@ def _officer(seen: Seen) -> dict[str, Any]:
             Figure(str(len(overdue)), "rules past their review", "#reviews"),
             Figure(str(len(ownerless)), "purposes without an owner", "#owners"),
         ],
-        "tasks": [*access_tasks.tasks(seen), *waits, *registries],
+        "tasks": [*waiting.alarms(seen), *access_tasks.tasks(seen), *waits, *registries],
         "month": _told(sofar),
         "lists": [
             _listing(
@@ -218,7 +218,7 @@ def _it(seen: Seen) -> dict[str, Any]:
             Figure(str(len(ending)), f"API keys end within {KEY_DAYS} days", f"{STAFF}#keys"),
         ],
         "tasks": [
-            *access_tasks.tasks(seen),
+            *waiting.alarms(seen), *access_tasks.tasks(seen),
             *failing(standings), *_broken(seen), *_ending(ending, seen.zone),
             *_unasked(seen, states),
         ],

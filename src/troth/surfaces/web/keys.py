@@ -3,7 +3,7 @@
 A share of the key is never shown here: shares are made where they are kept, by the command line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI
@@ -87,6 +87,7 @@ def _values(hub: Hub) -> dict[str, Any]:
         "keep_days": held.care.keep_days,
         "touched": held.touched,
         "rows": [_row(each, zone) for each in newest[:SHOWN]],
+        "bars": _bars(newest[:SHOWN], held.at),
         "more": max(0, len(newest) - SHOWN),
         "overdue": held.overdue,
         "escrow": _escrow(held, zone),
@@ -95,6 +96,29 @@ def _values(hub: Hub) -> dict[str, Any]:
         "old": held.left,
         "boxes": _SHARES[: max(2, held.escrow.need if held.escrow else 2)],
     }
+
+
+def _bars(shown: Sequence[KeyEpoch], now: Instant) -> list[Mapping[str, Any]]:
+    """Return each epoch as a stretch of time: in force, then kept; [] while there is but one."""
+    begun = [each.since or each.ended for each in shown]
+    first = min(begun)
+    last = max([now, *(each.destroyed or each.due for each in shown)])
+    if len(shown) < 2 or last <= first:  # noqa: PLR2004 - one is no line
+        return []
+
+    def part(start: int, end: int) -> tuple[float, float]:
+        at, wide = 100 * (start - first) / (last - first), 100 * (end - start) / (last - first)
+        return round(min(at, 99.2), 1), round(max(wide, 0.8), 1)
+
+    return [
+        {
+            "epoch": each.epoch,
+            "force": part(since, each.ended or now),
+            "kept": part(each.ended, each.destroyed or each.due) if each.ended else None,
+            "said": _STATES[each.state][1],
+        }
+        for each, since in zip(shown, begun, strict=True)
+    ]
 
 
 def _row(each: KeyEpoch, zone: str) -> Mapping[str, Any]:

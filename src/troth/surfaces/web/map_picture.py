@@ -26,9 +26,10 @@ STATES: Final[dict[State, str]] = {
     "off": "Not in use",
 }
 """State of the measures of a part → its words; colour never says it alone."""
-WIDE, GAP, TOP, LINE = 196, 60, 44, 18
+PART_STATES: Final[dict[State, str]] = {**STATES, "unknown": "Not all looked at"}
+WIDE, GAP, TOP, LINE = 166, 40, 44, 18
 ROOM: Final = 12
-_CHARS, _LINES = 22, 2
+_CHARS, _LINES = 19, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Picture:
 
     width: int
     height: int
+    box: int
     heads: tuple[tuple[int, str], ...]
     boxes: tuple[Box, ...]
     flows: tuple[str, ...]
@@ -76,13 +78,13 @@ def picture(parts: Sequence[Part]) -> Picture:
     ]
     heads = tuple((n * (WIDE + GAP), title) for n, (_, title) in enumerate(COLUMNS))
     wide = len(COLUMNS) * (WIDE + GAP) - GAP
-    return Picture(wide, lowest, heads, tuple(boxes), tuple(dict.fromkeys(flows)))
+    return Picture(wide, lowest, WIDE, heads, tuple(boxes), tuple(dict.fromkeys(flows)))
 
 
 def _box(part: Part, x: int, y: int) -> Box:
     lines = textwrap.wrap(part.title, _CHARS, max_lines=_LINES, placeholder=" …") or [part.key]
     tall = 20 + LINE * (len(lines) + 1)
-    said = STATES[part.state]
+    said = PART_STATES[part.state]
     return Box(part.key, part.title, tuple(lines), part.state, said, x, y, tall)
 
 
@@ -95,5 +97,5 @@ def _flow(start: Box, end: Box) -> str:
         return f"M{x} {y1}C{bend} {y1} {bend} {y2} {x} {y2}"
     forth = start.x < end.x
     x1, x2 = (start.x + WIDE, end.x) if forth else (start.x, end.x + WIDE)
-    bend = GAP - 12 if forth else 12 - GAP
+    bend = GAP if forth else -GAP
     return f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"

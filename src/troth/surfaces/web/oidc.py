@@ -78,10 +78,11 @@ class Errands:
         made = Errand(asked, crypto.sha256(cookie.encode()), role, onward)
         with self._lock:
             over = now - LIFE_S * SECOND
-            for old in [s for s, e in self._away.items() if e.asked.since <= over]:
-                del self._away[old]
-            while len(self._away) >= MOST:
-                del self._away[next(iter(self._away))]
+            while self._away:
+                first = next(iter(self._away))
+                if self._away[first].asked.since > over and len(self._away) < MOST:
+                    break
+                del self._away[first]
             self._away[state] = made
         return made, cookie
 

@@ -129,6 +129,7 @@ def page(hub: Hub, template: str, code: int = 200, **values: Any) -> HTMLRespons
         "clock": words.spoken(now, ws.settings.zone),
         "demo": bool(hub.report),
         "provenance": hub.report.get("provenance", ""),
+        "watched": bool(ws.log.trust.operators),
     }
     text = _environment().get_template(template).render(common | values)
     return HTMLResponse(text, code)

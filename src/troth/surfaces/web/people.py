@@ -1,60 +1,45 @@
 """The people page: one person for one case, masked by default; merging two that are one."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.app import segment_defaults
 from troth.capabilities import merging, people
+from troth.capabilities.access import cases
 from troth.capabilities.access.acts import may_act
-from troth.capabilities.access.cards import Card, open_card
+from troth.capabilities.access.cards import open_card
 from troth.capabilities.access.cases import Opening, named_case
 from troth.capabilities.access.reading import Reading
 from troth.errors import Conflict, Fault, InvalidInput, NotFound
-from troth.surfaces import faults, timeline, words
+from troth.kernel.looking import TICKET
+from troth.surfaces import faults, words
+from troth.surfaces.web import people_card
 from troth.surfaces.web.acting import Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, body_of
-from troth.terms import PersonId, PersonRecord, Refusal, Role
+from troth.terms import DAY, Instant, PersonId, Refusal, Role
 
 ROLES = (Role.SUPPORT, Role.OFFICER)
 CASE_MAX = 64
-STAGES = {
-    "prospect": "Prospect: has not bought anything yet",
-    "customer": "Customer",
-    "lapsed": "Lapsed: no dealing for {silent_days} days",
-    "ended": "Ended: no dealing for {ended_days} days",
-    "open": "In a contract or membership whose end is not known",
-}
-RELATIONS = {
-    "competent_person": "parent or guardian", "contact_of": "contact of this company",
-    "agent": "agent with a mandate",
-}  # fmt: skip
-SAID = {
-    "given": "They agreed",
-    "reaffirmed": "They agreed again",
-    "refused": "They said no",
-    "withdrawn": "They took their agreement back",
-    "objected": "They objected",
-    "opted_out": "They opted out",
-    "requested": "They were asked",
-    "request_deferred": "They put off an answer",
-    "revoked": "The house ended their agreement",
-    "expired": "Their agreement ended by itself",
-    "invalidated": "Their agreement was declared void",
-    "imported": "A list said they agreed, without proof; it does not count",
-    "superseded": "A newer answer took the place of this one",
-    "unknown": "An answer was noted that says nothing",
-}
-"""Status of an act → what staff read; the person's own wording is `timeline.STATES`."""
-_SHOWN = ("identity.name", "contact.email", "contact.phone")
+SOURCES = (
+    ("phone", "They called"),
+    ("mail", "They wrote"),
+    ("shop", "They came to a shop"),
+    ("ticket", "A ticket of the help desk"),
+)
+"""Where a case comes from, as staff choose it."""
+SELF_DAYS = 90
+"""Over so many days the officer sees how often accounts opened their own cases."""
 
 
 def add_routes(app: FastAPI, hub: Hub) -> None:
     """Add `/console/people`."""
     _looks(app, hub)
+    _closes(app, hub)
     _merges(app, hub)
 
 
@@ -65,16 +50,23 @@ def _show(
     code: int = 200,
     **values: Any,  # noqa: ANN401
 ) -> Response:
-    given = {"card": None, "fault": "", "done": "", "case": "", "outside": "", **values}
     officer = session.actor.role is Role.OFFICER
-    return console_page(
-        hub, request, session, "people.html", code, here="people", officer=officer, **given
-    )
+    with hub.ws.store.look() as view:
+        tickets = hub.ws.desk.house(view).looks.cases == TICKET
+        own = (
+            cases.self_opened(view, Instant(view.now - SELF_DAYS * DAY)) if officer else Counter()
+        )
+    given = {
+        "card": None, "fault": "", "done": "", "case": "", "outside": "", "source": "phone",
+        "tickets": tickets, "sources": SOURCES, "days": SELF_DAYS, "own": own.most_common(20),
+        "officer": officer, **values,
+    }  # fmt: skip
+    return console_page(hub, request, session, "people.html", code, here="people", **given)
 
 
-def _refused(hub: Hub, request: Request, session: Session, no: Refusal) -> Response:
-    said = [(words.title(r.code), words.why(r.code)) for r in no.reasons]
-    return _show(hub, request, session, 403, fault="This may not be opened", said=said)
+def _refused(hub: Hub, request: Request, session: Session, no: Refusal, case: str) -> Response:
+    said = [(words.title(r.code), words.why(r.code), words.remedy(r)) for r in no.reasons]
+    return _show(hub, request, session, 403, fault="This may not be opened", said=said, case=case)
 
 
 def _looks(app: FastAPI, hub: Hub) -> None:
@@ -85,32 +77,45 @@ def _looks(app: FastAPI, hub: Hub) -> None:
     @app.post("/console/people", include_in_schema=False)
     def look(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
         session, form = submitted(hub, request, raw, *ROLES)
-        case = form.get("case", "").strip()[:CASE_MAX]
-        outside = form.get("outside", "").strip()
+        return _looked(hub, request, session, form)
+
+
+def _closes(app: FastAPI, hub: Hub) -> None:
+    @app.post("/console/people/close", include_in_schema=False)
+    def close(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
+        session, form = submitted(hub, request, raw, *ROLES)
         try:
-            if not case:
-                raise InvalidInput("a look needs its case", "Give its ticket number")
-            if (no := may_act(hub.ws.desk, session.actor, ROLES)) is not None:
-                return _refused(hub, request, session, no)
-            person = whom(hub, form.get("address", ""), outside)
-            ref = named_case(hub.ws.desk, person, Opening(case, "phone"), session.actor)
-        except Fault as fault:
-            told = faults.sentence(fault)
-            return _show(hub, request, session, 400, fault=told, case=case)
-        wanted = _SHOWN if form.get("reveal") else ()
-        card = open_card(hub.ws.desk, Reading(person, session.actor, wanted, ref))
-        if isinstance(card, Refusal):
-            return _refused(hub, request, session, card)
-        return _show(
-            hub,
-            request,
-            session,
-            card=card,
-            case=case,
-            address=form.get("address", ""),
-            outside=outside,
-            **_values(hub, person, card, revealed=bool(wanted)),
-        )
+            person = whom(hub, form.get("address", ""), form.get("outside", ""))
+            number = cases.reference(form.get("case", "")).removeprefix("case:")
+            cases.close_case(hub.ws.desk, person, number, session.actor)
+        except (InvalidInput, NotFound) as fault:
+            return _show(hub, request, session, 400, fault=faults.sentence(fault))
+        return _show(hub, request, session, done="The case is closed")
+
+
+def _looked(hub: Hub, request: Request, session: Session, form: Mapping[str, str]) -> Response:
+    """Judge the role, find the person, open the case where that is theirs to do, book, show."""
+    desk, case = hub.ws.desk, form.get("case", "").strip()[:CASE_MAX]
+    outside, address = form.get("outside", "").strip(), form.get("address", "")
+    source, reveal = form.get("source", "phone"), form.get("reveal", "")
+    try:
+        if not case:
+            raise InvalidInput("a look needs its case", "Give its ticket number")
+        if (no := may_act(desk, session.actor, ROLES)) is not None:
+            return _refused(hub, request, session, no, case)
+        person = whom(hub, address, outside)
+        source = source if source in dict(SOURCES) else "phone"
+        ref = named_case(desk, person, Opening(case, source), session.actor)
+    except Fault as fault:
+        return _show(hub, request, session, 400, fault=faults.sentence(fault), case=case)
+    reading = Reading(person, session.actor, people_card.SHOWN, ref, caps=people_card.caps(reveal))
+    card = open_card(desk, reading)
+    if isinstance(card, Refusal):
+        return _refused(hub, request, session, card, case)
+    return _show(
+        hub, request, session, card=card, case=case, reason=ref, address=address,
+        outside=outside, reveal=reveal, **people_card.values(hub, reading, card),
+    )  # fmt: skip
 
 
 def _merges(app: FastAPI, hub: Hub) -> None:
@@ -151,64 +156,3 @@ def whom(hub: Hub, address: str, outside: str) -> PersonId:
     number = outside.strip()
     with hub.ws.store.look() as view:
         return people.whom(hub.ws.desk, view, number, "" if number else address.strip())
-
-
-def _values(hub: Hub, person: PersonId, card: Card, *, revealed: bool) -> dict[str, Any]:
-    record, zone = card.record, hub.ws.settings.zone
-    with hub.ws.store.look() as view:
-        house, now = hub.ws.desk.house(view), view.now
-        linked = people.links(view, person)
-        aliases = len(merging.merged_into(view, person))
-    limits = segment_defaults()["stages"]
-    stage = people.stage(record, now, **limits)
-    return {
-        "revealed": revealed,
-        "names": {
-            "Name": " ".join(
-                filter(None, (card.opened.get("name.given"), card.opened.get("name.family")))
-            ),
-            "E-mail": card.opened.get("contact.email", ""),
-            "Phone": card.opened.get("contact.sms", ""),
-        },
-        "closed": words.categories(card.closed),
-        "stage": STAGES[stage].format(**limits),
-        "facts": _facts(record),
-        "dealings": [
-            (f"A {each.kind}", words.spoken(each.at, zone))
-            for each in sorted(record.relations, key=lambda each: -each.at)[:5]
-        ],
-        "standing": [
-            (f"{timeline.titled(house, purpose)}, {way}", said)
-            for purpose, way, said in _standing(record, zone)
-        ],
-        "links": [(RELATIONS.get(each.relation, each.relation), each.mine) for each in linked],
-        "aliases": aliases,
-        "restricted": record.restricted,
-    }
-
-
-def _facts(record: PersonRecord) -> list[tuple[str, str]]:
-    kinds = {"natural": "a person", "juristic": "a company"}
-    given = (
-        ("Who", kinds.get(record.subject, record.subject)),
-        ("Age", {"minor": "a child", "adult": "an adult"}.get(record.age, "not told")),
-        ("Lives in", record.residence or "not told: the strictest rules apply"),
-        ("Time zone", record.zone or "not told"),
-        ("Language", record.language or "not told"),
-        ("How personal", f"level {record.level}" if record.level >= 0 else "no choice made"),
-    )
-    return list(given)
-
-
-def _standing(record: PersonRecord, zone: str) -> list[tuple[str, str, str]]:
-    out = []
-    for scope, found in sorted(record.standings.items()):
-        purpose, _, channel = scope.partition("|")
-        if purpose.startswith("#"):
-            continue
-        acts = [a for a in (found.grant, found.deny, found.neutral) if a]
-        newest = max(acts, key=lambda act: (act.at, act.recorded, act.n))
-        said = SAID.get(newest.status, newest.status)
-        way = words.CHANNELS.get(channel, "by every channel")
-        out.append((purpose, way, f"{said}, {words.day(newest.at, zone)}"))
-    return out

@@ -30,6 +30,7 @@ from troth.surfaces.web import (
     anchors,
     api,
     ask,
+    backups,
     calendar,
     campaigns,
     complaint,
@@ -39,6 +40,7 @@ from troth.surfaces.web import (
     desk,
     doctor,
     documents,
+    exports,
     go,
     home,
     inbox,
@@ -67,6 +69,7 @@ from troth.surfaces.web.acting import KeyNeeded, NotAllowed, SignInNeeded, sessi
 from troth.surfaces.web.parts import BODY_MAX, LARGE, STATUS, Hub, Problem, problem
 
 PARTS = (
+    backups,
     console,
     home,
     signin,
@@ -103,6 +106,7 @@ PARTS = (
     keys,
     datamap,
     doctor,
+    exports,
     *PORTAL,
 )
 """Every part with pages or addresses of its own; each has `add_routes(app, hub)`, and `PUBLIC`

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from troth import app
+from troth.capabilities.access import canaries, exports
 from troth.capabilities.outreach import plans, steps, waves
 from troth.kernel.calendars import local_date, months_back
 from troth.kernel.facts import House
@@ -13,9 +14,10 @@ from troth.surfaces import words
 from troth.surfaces.web import chart
 from troth.surfaces.web.campaigns import STAGES, said_when
 from troth.surfaces.web.parts import Hub
-from troth.terms import Instant, Registry
+from troth.terms import DAY, Instant, Registry
 
 SOON_DAYS = 14
+ALARM_DAYS = 30
 CLEANSED = "registry_cleansed_within"
 """Predicate of the rules that ask how old an opt-out registry's file is."""
 _TEXTS = {
@@ -133,6 +135,22 @@ def _standing(seen: Seen, months: int, held: Registry) -> tuple[str, str, str]:
     text = f"{age}; renew it before {day(until + timedelta(1))}."
     soon = (until - today).days < SOON_DAYS
     return ("now", "renew soon", text) if soon else ("good", "in date", text)
+
+
+def alarms(seen: Seen) -> list[Task]:
+    """Return what staff did that must not happen: asked for a canary, kept an export too long."""
+    view, href = seen.view, "/console/exports"
+    since = Instant(view.now - ALARM_DAYS * DAY)
+    raised = canaries.raised(view, since)
+    out = []
+    if raised:
+        text = f"Asked for by {raised[-1][1]}. Nobody has a reason to look there; ask them why."
+        out.append(Task("bad", "alarm", "A person who does not exist", href, text))
+    late = exports.counts(view)["overdue"]
+    if late:
+        text = "Somebody is to delete them, and to say so."
+        out.append(Task("bad", "overdue", many(late, "export"), href, text))
+    return out
 
 
 def last_good(applied: date, months: int) -> date:

@@ -3,7 +3,8 @@
    Nothing of a receipt's content is looked at before its proof holds. Numbers are BigInt. */
 globalThis.trothProof = (() => {
   const HASH = 32, SALT = 32, MAX_BYTES = 1 << 20, MAX_SIGNATURES = 64, MAX_LINES = 1000;
-  const HEADER = "c2sp.org/tlog-proof@v1", DASH = "\u2014 ", NOTE = 1, COSIGNATURE = 4;
+  const HEADER = "c2sp.org/tlog-proof@v1", UNTIL = "#log-until";
+  const DASH = "\u2014 ", NOTE = 1, COSIGNATURE = 4;
   const SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
   const B64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
@@ -51,7 +52,7 @@ globalThis.trothProof = (() => {
     if ([leaf, ...path].some((h) => h.length !== HASH)) throw malformed("a hash has 32 bytes");
     const inner = bits(index ^ (size - 1n));
     if (path.length !== inner + ones(index >> BigInt(inner))) {
-      throw altered("the path has a wrong length");
+      throw altered("a wrong path");
     }
     let node = leaf;
     for (const [level, sibling] of path.entries()) {
@@ -70,7 +71,7 @@ globalThis.trothProof = (() => {
 
   async function parseVkey(text) {
     const [name, id, ...rest] = text.split("+");
-    if (!rest.length || !name || SPACE.test(name)) throw malformed("a misspelt key");
+    if (!rest.length || !name || SPACE.test(name)) throw malformed("a bad key");
     const raw = unb64(rest.join("+"));
     if (raw.length !== 1 + HASH || ![NOTE, COSIGNATURE].includes(raw[0])) {
       throw malformed("an unknown key type");
@@ -87,7 +88,7 @@ globalThis.trothProof = (() => {
     const known = (name) => policy.witnesses.has(name) || policy.groups.has(name);
     const key = async (vkey, kind) => {
       const found = await parseVkey(vkey);
-      need(found.kind === kind && !keys.has(hex(found.bytes)), "a key is doubled or mistyped");
+      need(found.kind === kind && !keys.has(hex(found.bytes)), "a bad key");
       keys.add(hex(found.bytes));
       return found;
     };
@@ -95,32 +96,35 @@ globalThis.trothProof = (() => {
     need(rows.length <= MAX_LINES, "too long");
     for (const row of rows) {
       const [verb, ...words] = row.replace(/^[ \t]+|[ \t]+$/g, "").split(/[ \t]+/);
-      if (!verb || verb.startsWith("#")) continue;
+      if (!verb || (verb.startsWith("#") && verb !== UNTIL)) continue;
       if (verb === "log") {
-        need(words.length === 1 || words.length === 2, "log <vkey> [url]");
+        need(words.length === 1 || words.length === 2, "log");
         policy.logs.push(await key(words[0], NOTE));
+      } else if (verb === UNTIL) {
+        need(words.length === 2, "2 words");
+        policy.logs.push({ ...await key(words[1], NOTE), until: number(words[0]) });
       } else if (verb === "witness") {
-        need(words.length === 2 || words.length === 3, "witness <name> <vkey> [url]");
+        need(words.length === 2 || words.length === 3, "witness");
         need(!known(words[0]) && words[0] !== "none", "a name is taken");
         policy.witnesses.set(words[0], await key(words[1], COSIGNATURE));
       } else if (verb === "group") {
         const [name, most, ...named] = words;
-        need(named.length > 0, "group <name> all|any|<k> <member>...");
+        need(named.length > 0, "group");
         need(!known(name) && name !== "none", "a name is taken");
         for (const each of named) {
-          need(known(each) && !members.has(each), "a member is unknown or doubled");
+          need(known(each) && !members.has(each), "a bad member");
           members.add(each);
         }
         const all = BigInt(named.length), k = { all, any: 1n }[most] ?? number(most);
-        need(k >= 1n && k <= all, "a group asks wrongly");
+        need(k >= 1n && k <= all, "a bad number");
         policy.groups.set(name, [Number(k), named]);
       } else if (verb === "quorum") {
         need(policy.quorum === null && words.length === 1, "exactly one quorum");
-        need(words[0] === "none" || known(words[0]), "the quorum is unknown");
+        need(words[0] === "none" || known(words[0]), "a bad quorum");
         policy.quorum = words[0];
       } else need(false, "an unknown word");
     }
-    need(policy.quorum !== null && policy.logs.length, "a log and a quorum are needed");
+    need(policy.quorum !== null && policy.logs.length, "incomplete");
     return policy;
   }
 
@@ -129,20 +133,20 @@ globalThis.trothProof = (() => {
       throw malformed("misspelt note");
     }
     const cut = note.lastIndexOf("\n\n");
-    if (cut < 1) throw malformed("a note has text and signatures");
+    if (cut < 1) throw malformed("not a note");
     const rows = note.slice(cut + 2, -1).split("\n");
     if (rows.length > MAX_SIGNATURES) throw malformed("too many signatures");
     const lines = rows.map((row) => {
       const gap = row.indexOf(" ", DASH.length), name = row.slice(DASH.length, gap);
       if (!row.startsWith(DASH) || gap < 0 || !name || name.includes("+")) {
-        throw malformed("a signature line is misspelt");
+        throw malformed("a bad line");
       }
       const raw = unb64(row.slice(gap + 1));
       if (raw.length < 5) throw malformed("short signature");
       return { place: `${name}\n${hex(raw.slice(0, 4))}`, signature: raw.slice(4) };
     });
     if (new Set(lines.map((l) => l.place)).size !== lines.length) {
-      throw malformed("a doubled signature");
+      throw malformed("doubled");
     }
     return [note.slice(0, cut + 1), lines];
   }
@@ -150,7 +154,7 @@ globalThis.trothProof = (() => {
   async function parseCheckpoint(text) {
     const [origin, count, encoded, end, ...more] = text.split("\n");
     if (end !== "" || more.length || !origin) {
-      throw malformed("a checkpoint has three lines");
+      throw malformed("not a checkpoint");
     }
     const root = unb64(encoded);
     if (root.length !== HASH) throw malformed("a root has 32 bytes");
@@ -200,7 +204,7 @@ globalThis.trothProof = (() => {
       if (logs.has(place)) {
         const good = await check(logs.get(place).bytes, signature, utf8(text));
         if (!good) throw altered("the ledger's signature is wrong");
-        signed = true;
+        signed ||= head.size <= (logs.get(place).until ?? head.size);
       } else if (witnesses.has(place)) {
         const [name, key] = witnesses.get(place);
         if (!(await cosigned(text, key, signature))) throw altered("a witness signature is wrong");
@@ -221,7 +225,7 @@ globalThis.trothProof = (() => {
      extra 0x03 and the entry, as of an erasure */
 
   async function readReceipt(raw, policy, statements = false) {
-    if (raw.length > MAX_BYTES) throw malformed("a receipt has at most 1 MiB");
+    if (raw.length > MAX_BYTES) throw malformed("too long");
     let text;
     try {
       text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(raw);
@@ -229,10 +233,10 @@ globalThis.trothProof = (() => {
     const cut = text.indexOf("\n\n"), lines = text.slice(0, cut).split("\n");
     if (cut < 0 || lines.length < 3 || lines[0] !== HEADER) throw malformed("not a receipt");
     if (!lines[1].startsWith("extra ") || !lines[2].startsWith("index ")) {
-      throw malformed("extra and index lines are missing");
+      throw malformed("no extra or index");
     }
     const path = lines.slice(3).map(unb64);
-    if (path.length >= HASH * 8) throw malformed("too many hashes");
+    if (path.length >= HASH * 8) throw malformed("many hashes");
     const extra = unb64(lines[1].slice(6)), index = number(lines[2].slice(6));
     const note = text.slice(cut + 2), head = await verifyNote(note, policy);
     let event = null, statement = null, c, entry;

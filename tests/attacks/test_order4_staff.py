@@ -1,0 +1,244 @@
+"""Attacks on what staff may see: a colleague, or somebody with their browser, who will not stop."""
+
+from dataclasses import replace
+
+import marula
+import pytest
+
+from troth import app
+from troth.adapters.system import FixedClock
+from troth.app import access as rights
+from troth.capabilities import merging
+from troth.capabilities.access import (
+    canaries,
+    cases,
+    granting,
+    quota,
+    withholding,
+)
+from troth.capabilities.access.cards import open_card
+from troth.capabilities.access.cases import Opening
+from troth.capabilities.access.grants import Wanted
+from troth.capabilities.access.reading import Reading, book
+from troth.capabilities.access.withheld import Right
+from troth.errors import Conflict, InvalidInput
+from troth.kernel import gate
+from troth.terms import SECOND, Action, Actor, Instant, Refusal, Role, instant
+
+HOUR = 3600 * SECOND
+NOW = Instant(instant(marula.NOW) // SECOND * SECOND)
+FATIMA = Actor(Role.SUPPORT, "fatima@marula.example")
+GARETH = Actor(Role.IT, "gareth@marula.example")
+NOKUTHULA = marula.OFFICER
+SHOWN = ("identity.name", "contact.email")
+MAIL = "contact.email"
+
+
+@pytest.fixture
+def clock():
+    return FixedClock(NOW)
+
+
+@pytest.fixture
+def there(house, clock):
+    """The house by a clock the attack moves."""
+    house.newcomer("probe")
+    house.ws.close()
+    house.ws = app.open(house.folder, clock=clock)
+    house.desk = house.ws.desk
+    return house
+
+
+def set_access(house, text):
+    path = house.folder / "troth.toml"
+    path.write_text(path.read_text() + f"\n[access]\n{text}\n")
+    house.ws.apply()
+
+
+def listed(house, text):
+    """List staff anew: `[roles]` as told."""
+    path = house.folder / "troth.toml"
+    head, _, tail = path.read_text().partition("[roles]")
+    rest = tail.partition("\n[")
+    path.write_text(f"{head}[roles]\n{text}\n[{rest[2]}" if rest[1] else f"{head}[roles]\n{text}\n")
+    house.ws.close()
+    house.ws = app.open(house.folder, clock=FixedClock(NOW))
+    house.ws.apply()
+    house.desk = house.ws.desk
+
+
+def opened(house, person, case="T-1", source="phone", actor=FATIMA):
+    return cases.open_case(house.desk, person, Opening(case, source), actor).ref
+
+
+def look(house, person, reason, actor=FATIMA, fields=SHOWN, **more):
+    return open_card(house.desk, Reading(person, actor, fields, reason, **more))
+
+
+def codes(answer):
+    return [str(r.code) for r in answer.reasons] if isinstance(answer, Refusal) else []
+
+
+def wanted(house, who=FATIMA, **changes):
+    told = Wanted(
+        house.desk.account(who), "service", Action.READ, {"contact.phone": "full"}, "case:T-1",
+        "calling back about a delivery",
+    )  # fmt: skip
+    return replace(told, **changes)
+
+
+RULES = """
+@id("name")
+permit (principal in Role::"support", action, resource == Category::"identity.name");
+
+@id("no.phone")
+forbid (principal in Role::"support", action, resource == Category::"contact.phone");
+"""
+TESTS = """
+[[test]]
+given = { role = "support", kind = "service", action = "read", category = "identity.name" }
+expect = "allow"
+rule = "name"
+
+[[test]]
+given = { role = "support", kind = "service", action = "read", category = "contact.phone" }
+expect = "deny"
+rule = "no.phone"
+"""
+
+
+def policy(house, rules=RULES, tests=TESTS):
+    (house.folder / "access.cedar").write_text(rules)
+    (house.folder / "access.tests.toml").write_text(tests)
+    house.ws.apply()
+
+
+def test_a_temporary_right_does_not_open_what_a_rule_forbids_when_a_look_asks_for_all_it_may(there):
+    policy(there)
+    ref = opened(there, there.person("probe"))
+    bench = rights.bench(there.ws)
+    asked = granting.ask(bench, wanted(there), FATIMA)
+    granting.approve(bench, asked.id, GARETH)
+    asked = Reading(there.person("probe"), FATIMA, (), ref)
+    for categories in (None, frozenset({"contact.phone"})):
+        answer = book(there.desk, asked, (), categories)
+        assert not isinstance(answer, gate.Permit) or "contact.phone" not in answer.categories
+
+
+def granted(house, **changes):
+    bench = rights.bench(house.ws)
+    asked = granting.ask(bench, wanted(house, **changes), FATIMA)
+    return granting.approve(bench, asked.id, GARETH)
+
+
+def test_what_silence_took_from_somebody_they_do_not_give_back_to_themselves(there):
+    own, other = (Right(r, "kind:operations", "read", MAIL) for r in ("it", "agency"))
+    withholding.tighten(there.desk, GARETH, [other], {})
+    withholding.publish(
+        there.desk,
+        withholding.SYSTEM,
+        lambda _view, now: (now.more([own]), withholding._said("ended", {}), withholding._nothing),
+    )
+    with pytest.raises(Conflict):
+        rights.undo(there.ws, GARETH)
+
+
+def test_who_publishes_a_policy_does_not_thereby_give_back_what_a_colleague_took(there):
+    withholding.tighten(there.desk, NOKUTHULA, [Right("it", "kind:operations", "read", MAIL)], {})
+    rights.note_policy(there.ws, GARETH)
+    with pytest.raises(Conflict):
+        rights.undo(there.ws, GARETH)
+
+
+def test_no_emergency_follows_another_that_nobody_looked_at(there, clock):
+    opened(there, there.person("probe"))
+    bench = rights.bench(there.ws)
+    first = granting.break_glass(bench, wanted(there), FATIMA)
+    granting.end(bench, first.id, FATIMA)
+    with pytest.raises(Conflict):
+        granting.break_glass(bench, wanted(there), FATIMA)
+    clock.set(Instant(NOW + 2 * HOUR))
+    with pytest.raises(Conflict):
+        granting.break_glass(bench, wanted(there), FATIMA)
+    granting.review(bench, first.id, NOKUTHULA, "justified")
+    granting.break_glass(bench, wanted(there), FATIMA)
+
+
+def test_a_marketer_breaks_no_glass_by_any_door(there):
+    opened(there, there.person("probe"))
+    with pytest.raises((Conflict, InvalidInput)):
+        granting.break_glass(rights.bench(there.ws), wanted(there, marula.MARKETER), marula.MARKETER)
+
+
+def test_nobody_adds_a_person_to_a_real_ticket_and_looks_at_them_under_it(house):
+    set_access(house, 'cases = "ticket"')
+    theirs, other = house.newcomer("adult-1"), house.newcomer("adult-2")
+    opened(house, theirs, "T-9", "ticket", Actor(Role.SYSTEM, "cli"))
+    assert codes(look(house, theirs, "case:T-9")) == []
+    opened(house, other, "T-9", "ticket", FATIMA)
+    assert codes(look(house, other, "case:T-9")) != []
+
+
+def test_two_sides_kept_apart_are_not_brought_together_by_one_human_in_two_roles(house):
+    listed(house, 'support = ["fatima@marula.example"]\nprivacy_officer = ["fatima@marula.example"]')
+    set_access(house, 'together = { pair = [["identity.*"], ["contact.*"]] }')
+    who = house.newcomer("adult-1")
+    ref = opened(house, who)
+    officer = Actor(Role.OFFICER, FATIMA.id)
+    assert codes(look(house, who, ref, fields=("identity.name",))) == []
+    assert codes(look(house, who, ref, officer, fields=(MAIL,))) == ["combination"]
+
+
+def test_the_people_of_a_day_are_counted_by_human_and_not_by_role(house):
+    listed(house, 'support = ["fatima@marula.example"]\nprivacy_officer = ["fatima@marula.example"]')
+    set_access(house, "people_per_day = 1")
+    one, two = house.newcomer("adult-1"), house.newcomer("adult-2")
+    officer = Actor(Role.OFFICER, FATIMA.id)
+    assert codes(look(house, one, opened(house, one))) == []
+    assert codes(look(house, one, "case:T-1", officer)) == []
+    assert codes(look(house, two, opened(house, two, "T-2"), officer)) == ["quota"]
+
+
+def test_a_reason_somebody_typed_in_as_a_request_is_no_reason_where_cases_come_from_outside(house):
+    from troth.capabilities import rights as desk_of
+    from troth.capabilities.rights import Asked
+
+    set_access(house, 'cases = "ticket"')
+    who = house.newcomer("adult-1")
+    made = desk_of.open_request(house.desk, who, Asked("access", how="letter", proven=False), FATIMA)
+    assert codes(look(house, who, f"request:{made.id}")) != []
+    with house.ws.store.look() as view:
+        assert cases.self_opened(view, Instant(0)) == {house.desk.account(FATIMA): 1}
+
+
+def test_a_look_under_a_case_of_a_merged_id_is_not_booked_after_that_case_is_closed(house, monkeypatch):
+    from troth.capabilities.access import reading
+
+    keep, other = house.newcomer("adult-1"), house.newcomer("adult-2")
+    ref = opened(house, other)
+    merging.merge(house.desk, keep, other, "same person", NOKUTHULA)
+    booked, tries = reading._booked, []
+
+    def late(desk, *told):
+        if not tries:
+            tries.append(1)
+            cases.close_case(desk, keep, "T-1", FATIMA)
+        return booked(desk, *told)
+
+    monkeypatch.setattr(reading, "_booked", late)
+    answer = look(house, keep, ref)
+    assert tries
+    assert codes(answer) == ["reason_missing"]
+
+
+def test_suspending_somebody_ends_their_rights_for_a_time_by_any_door(there):
+    from troth.app.staff import office
+    from troth.capabilities import access
+
+    opened(there, there.person("probe"))
+    given = granted(there)
+    access.suspend(office(there.ws), FATIMA, GARETH)
+    access.restore(office(there.ws), FATIMA, GARETH)
+    rights.tend(there.ws)
+    with there.ws.store.look() as view:
+        assert not granting.find(view, given.id).stands(view.now)
