@@ -245,12 +245,14 @@ class Claim:
         policy: Digest of the staff policy that said so, "" where it has none.
         grant: Id of the temporary right without which it would have been refused, or "".
         emergency: That right is a break-glass one.
+        until: A permit that rests on that right ends with it; 0 where there is none.
     """
 
     categories: Mapping[str, Mask] = field(default_factory=dict)
     policy: str = ""
     grant: str = ""
     emergency: bool = False
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,12 @@ def test_one_second_after_its_end_it_opens_nothing(there, clock):
     assert not sees(look(there))
 
 
+def test_a_claim_made_before_the_end_names_the_end_so_no_permit_outlives_it(there, clock):
+    done = given(there, length=HOUR)
+    clock.set(Instant(done.until - SECOND))
+    assert look(there).until == done.until
+
+
 def test_at_its_very_end_it_opens_nothing(there, clock):
     done = given(there, length=HOUR)
     clock.set(done.until)

@@ -100,6 +100,13 @@ def test_a_permit_ends_with_the_quiet_hours_the_consent_and_the_agreement():
     assert answer(actor=agency, agreement="open", within=brief).until == NOON + gate.PERMIT_LIFE
 
 
+def test_a_permit_that_rests_on_a_temporary_right_ends_with_it():
+    lent = replace(CLAIM, grant="gr-1", until=NOON + 7 * SECOND)
+    assert answer(claim=lent).until == NOON + 7 * SECOND
+    longer = replace(CLAIM, grant="gr-1", until=NOON + 2 * gate.PERMIT_LIFE)
+    assert answer(claim=longer).until == NOON + gate.PERMIT_LIFE
+
+
 def test_a_permit_cannot_be_made_copied_kept_or_altered():
     permit = answer()
     attempts = [

@@ -232,6 +232,8 @@ def decide(request: UseRequest, facts: Facts) -> Permit | Refusal:
     basis, until = _judge_timed(request, facts, plan, reasons)
     if reasons:
         return refusal(reasons)
+    if 0 < claim.until < until:
+        until = claim.until
     permit = _blank(Permit)
     _hold(permit, (plan, request, masks, basis, until))
     return permit

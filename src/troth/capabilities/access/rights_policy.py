@@ -108,7 +108,9 @@ def granted(
     if named is None or not request.categories <= shown.keys():
         return answer
     policy = "" if isinstance(answer, Refusal) else answer.policy
-    return Claim(shown, policy, named.id, named.kind == "glass")
+    return Claim(
+        shown, policy, named.id, named.kind == "glass", min(grant.until for grant in serving)
+    )
 
 
 def _order(grant: Grant) -> tuple[int, str]:

@@ -6,7 +6,7 @@ is publishing the version before it again.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -143,7 +143,7 @@ def narrow(
     if not gone:
         return answer
     kept = {name: mask for name, mask in answer.categories.items() if name not in gone}
-    return Claim(kept, answer.policy, answer.grant, answer.emergency)
+    return replace(answer, categories=kept)
 
 
 def refused(left: Claim, before: Claim | Refusal, request: UseRequest) -> Claim | Refusal:

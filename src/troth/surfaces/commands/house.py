@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from troth import app, settings
-from troth.app import notices
+from troth.app import access_bench, base_policy, notices
 from troth.capabilities import custody, preferences
 from troth.engines import mail, texts
 from troth.errors import Conflict, Fault, InvalidInput, NotFound, Unavailable
@@ -202,7 +202,10 @@ def apply(call: Call) -> Answer:
     for name, fault in _every_fault(call.folder, drafts, gone):
         raise InvalidInput(f"{name}: {fault.message}", fault.remedy or "run: troth check")
     with call.opened() as ws:
+        actor = call.actor(ws)
         published = ws.apply()
+        if any(p.name == base_policy.POLICY for p in published):
+            access_bench.note_policy(ws, actor)
         ws.sign()
     data = {"published": [p.label for p in published]}
     if not published:
