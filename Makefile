@@ -7,7 +7,7 @@ PORT ?= 8400
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint soak bench verify-tool clean help browser provider servers
+.PHONY: demo test lint soak bench verify-tool clean help browser servers provider
 
 help:
 	@grep -E '^# make' Makefile; echo "make demo ARGS='--no-serve --json'  figures only; PORT=8401 another port"
@@ -33,11 +33,14 @@ browser:
 	  if [ "$$(id -u)" = 0 ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; \
 	  else echo "the page tests need Chromium; install it: sudo apt-get install chromium"; exit 3; fi; }
 
-# Database servers of the scan tests; each test run starts private ones, on sockets of its own.
+# Real servers and instruments of the tests, each started privately: databases for the scans, nginx
+# and systemd-analyze for the server guide, strace for broken system calls.
+SERVERS := postgresql mariadb-server nginx-light systemd strace openssl
 servers:
-	@{ ls /usr/lib/postgresql/*/bin/initdb && command -v mariadbd; } >/dev/null 2>&1 || { \
-	  if [ "$$(id -u)" = 0 ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y postgresql mariadb-server >/dev/null; \
-	  else echo "the scan tests need PostgreSQL and MariaDB; install them: sudo apt-get install postgresql mariadb-server"; exit 3; fi; }
+	@{ ls /usr/lib/postgresql/*/bin/initdb && command -v mariadbd && { command -v nginx || ls /usr/sbin/nginx; } \
+	   && command -v systemd-analyze && command -v strace && command -v openssl; } >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $(SERVERS) >/dev/null; \
+	  else echo "the tests need some servers; install them: sudo apt-get install $(SERVERS)"; exit 3; fi; }
 
 # The identity provider of the sign-in tests; installed beside the tests' own packages.
 provider: $(VENV)/node/installed
@@ -66,7 +69,7 @@ test: $(VENV)/test browser provider servers lint
 	wait $$face; pages=$$?; cat $(VENV)/face.log; exit $$(( core | pages ))
 	$(BIN)/python -m coverage report --fail-under=100
 
-soak: $(VENV)/test browser
+soak: $(VENV)/test browser provider servers
 	$(BIN)/python -m pytest -m soak
 
 bench: $(VENV)/test

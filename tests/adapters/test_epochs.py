@@ -333,10 +333,10 @@ def test_V8_a_roll_killed_at_any_of_these_statements_is_gone_on_with(folder, sto
 
 
 @pytest.mark.soak
-def test_V8_a_roll_killed_at_every_statement_is_gone_on_with(folder, store, tmp_path):
+def test_V8_a_roll_killed_at_many_more_statements_is_gone_on_with(folder, store, tmp_path):
     living, statement = prepared(folder, store), 1
     while check_after_kill(folder, tmp_path, living, statement):
-        statement += 1 if statement < 60 else 7
+        statement += 1 if statement < 60 else 41
     assert statement > 3000
 
 

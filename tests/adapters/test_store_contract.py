@@ -344,6 +344,23 @@ def test_sealed_rows_are_read_by_field_and_by_prefix_and_no_wider(house):
         assert [r.field for r in kept] == sorted(n for n in SCOPES if "purchases/" not in n)
 
 
+def test_every_sealed_row_and_body_of_a_person_can_be_put_under_a_newer_key(house):
+    house.book(A)
+    house.book(B)
+    rows = [Sealed("name.given", 0, 1, b"one"), Sealed("purchases/2026Q1", 3, 2, b"two")]
+    with house.store.book() as tx:
+        tx.put_sealed(A, rows)
+        tx.put_sealed(B, [Sealed("name.given", 0, 1, b"other")])
+        tx.enqueue("letter", "a", b"carried", A)
+        tx.enqueue("letter", "b", b"", B)
+        assert sorted(tx.all_sealed(A), key=lambda row: row.field) == rows
+        assert (tx.carried(A), tx.carried(B)) == (1, 0)
+        tx.put_body(A, 1, b"under a newer key")
+    with house.store.look() as view:
+        assert [(b.n, b.rec) for b in view.bodies(A)] == [(1, b"under a newer key")]
+        assert view.bodies(B)[0].rec != b"under a newer key"
+
+
 def test_published_versions_count_up_and_are_kept(house):
     with house.store.book() as tx:
         for name in ("b", "a", "a", "a.x"):

@@ -1,19 +1,21 @@
 """Attacks on what staff may see: a colleague, or somebody with their browser, who will not stop."""
 
+import functools
 from dataclasses import replace
+from datetime import timedelta
 
 import marula
 import pytest
+from staff_house import LINDIWE, SIPHO, staff_house
 
 from troth import app
 from troth.adapters.system import FixedClock
 from troth.app import access as rights
-from troth.capabilities import merging
+from troth.app import leavers
+from troth.capabilities import access, merging
 from troth.capabilities.access import (
-    canaries,
     cases,
     granting,
-    quota,
     withholding,
 )
 from troth.capabilities.access.cards import open_card
@@ -23,6 +25,9 @@ from troth.capabilities.access.reading import Reading, book
 from troth.capabilities.access.withheld import Right
 from troth.errors import Conflict, InvalidInput
 from troth.kernel import gate
+from troth.surfaces.commands import staff
+from troth.surfaces.commands.call import Call
+from troth.surfaces.web.scim_words import PATCH, USER
 from troth.terms import SECOND, Action, Actor, Instant, Refusal, Role, instant
 
 HOUR = 3600 * SECOND
@@ -60,7 +65,9 @@ def listed(house, text):
     path = house.folder / "troth.toml"
     head, _, tail = path.read_text().partition("[roles]")
     rest = tail.partition("\n[")
-    path.write_text(f"{head}[roles]\n{text}\n[{rest[2]}" if rest[1] else f"{head}[roles]\n{text}\n")
+    path.write_text(
+        f"{head}[roles]\n{text}\n[{rest[2]}" if rest[1] else f"{head}[roles]\n{text}\n"
+    )
     house.ws.close()
     house.ws = app.open(house.folder, clock=FixedClock(NOW))
     house.ws.apply()
@@ -113,7 +120,9 @@ def policy(house, rules=RULES, tests=TESTS):
     house.ws.apply()
 
 
-def test_a_temporary_right_does_not_open_what_a_rule_forbids_when_a_look_asks_for_all_it_may(there):
+def test_a_temporary_right_does_not_open_what_a_rule_forbids_when_a_look_asks_for_all_it_may(
+    there,
+):
     policy(there)
     ref = opened(there, there.person("probe"))
     bench = rights.bench(there.ws)
@@ -137,7 +146,11 @@ def test_what_silence_took_from_somebody_they_do_not_give_back_to_themselves(the
     withholding.publish(
         there.desk,
         withholding.SYSTEM,
-        lambda _view, now: (now.more([own]), withholding._said("ended", {}), withholding._nothing),
+        lambda _view, now: (
+            now.more([own]),
+            withholding._said("ended", {}, "silence"),
+            withholding._nothing,
+        ),
     )
     with pytest.raises(Conflict):
         rights.undo(there.ws, GARETH)
@@ -167,7 +180,9 @@ def test_no_emergency_follows_another_that_nobody_looked_at(there, clock):
 def test_a_marketer_breaks_no_glass_by_any_door(there):
     opened(there, there.person("probe"))
     with pytest.raises((Conflict, InvalidInput)):
-        granting.break_glass(rights.bench(there.ws), wanted(there, marula.MARKETER), marula.MARKETER)
+        granting.break_glass(
+            rights.bench(there.ws), wanted(there, marula.MARKETER), marula.MARKETER
+        )
 
 
 def test_nobody_adds_a_person_to_a_real_ticket_and_looks_at_them_under_it(house):
@@ -180,7 +195,9 @@ def test_nobody_adds_a_person_to_a_real_ticket_and_looks_at_them_under_it(house)
 
 
 def test_two_sides_kept_apart_are_not_brought_together_by_one_human_in_two_roles(house):
-    listed(house, 'support = ["fatima@marula.example"]\nprivacy_officer = ["fatima@marula.example"]')
+    listed(
+        house, 'support = ["fatima@marula.example"]\nprivacy_officer = ["fatima@marula.example"]'
+    )
     set_access(house, 'together = { pair = [["identity.*"], ["contact.*"]] }')
     who = house.newcomer("adult-1")
     ref = opened(house, who)
@@ -190,13 +207,15 @@ def test_two_sides_kept_apart_are_not_brought_together_by_one_human_in_two_roles
 
 
 def test_the_people_of_a_day_are_counted_by_human_and_not_by_role(house):
-    listed(house, 'support = ["fatima@marula.example"]\nprivacy_officer = ["fatima@marula.example"]')
+    listed(
+        house, 'support = ["fatima@marula.example"]\nprivacy_officer = ["fatima@marula.example"]'
+    )
     set_access(house, "people_per_day = 1")
     one, two = house.newcomer("adult-1"), house.newcomer("adult-2")
     officer = Actor(Role.OFFICER, FATIMA.id)
     assert codes(look(house, one, opened(house, one))) == []
-    assert codes(look(house, one, "case:T-1", officer)) == []
     assert codes(look(house, two, opened(house, two, "T-2"), officer)) == ["quota"]
+    assert codes(look(house, one, "case:T-1", officer)) == []
 
 
 def test_a_reason_somebody_typed_in_as_a_request_is_no_reason_where_cases_come_from_outside(house):
@@ -205,13 +224,17 @@ def test_a_reason_somebody_typed_in_as_a_request_is_no_reason_where_cases_come_f
 
     set_access(house, 'cases = "ticket"')
     who = house.newcomer("adult-1")
-    made = desk_of.open_request(house.desk, who, Asked("access", how="letter", proven=False), FATIMA)
+    made = desk_of.open_request(
+        house.desk, who, Asked("access", how="letter", proven=False), FATIMA
+    )
     assert codes(look(house, who, f"request:{made.id}")) != []
     with house.ws.store.look() as view:
         assert cases.self_opened(view, Instant(0)) == {house.desk.account(FATIMA): 1}
 
 
-def test_a_look_under_a_case_of_a_merged_id_is_not_booked_after_that_case_is_closed(house, monkeypatch):
+def test_a_look_under_a_case_of_a_merged_id_is_not_booked_after_that_case_is_closed(
+    house, monkeypatch
+):
     from troth.capabilities.access import reading
 
     keep, other = house.newcomer("adult-1"), house.newcomer("adult-2")
@@ -231,14 +254,91 @@ def test_a_look_under_a_case_of_a_merged_id_is_not_booked_after_that_case_is_clo
     assert codes(answer) == ["reason_missing"]
 
 
-def test_suspending_somebody_ends_their_rights_for_a_time_by_any_door(there):
-    from troth.app.staff import office
-    from troth.capabilities import access
-
+def test_suspending_somebody_ends_their_rights_for_a_time_by_command_too(there):
     opened(there, there.person("probe"))
     given = granted(there)
-    access.suspend(office(there.ws), FATIMA, GARETH)
-    access.restore(office(there.ws), FATIMA, GARETH)
-    rights.tend(there.ws)
-    with there.ws.store.look() as view:
-        assert not granting.find(view, given.id).stands(view.now)
+    there.ws.close()
+    call = Call(there.folder, at=marula.NOW.isoformat())
+    staff.suspend(call, f"{FATIMA.role}:{FATIMA.id}")
+    staff.restore(call, f"{FATIMA.role}:{FATIMA.id}")
+    with there.open().ws.store.look() as view:
+        assert granting.find(view, given.id).state == "revoked"
+
+
+@functools.cache
+def directed():
+    """A house whose directory speaks SCIM, and its client; kept for the whole file."""
+    h = staff_house.__wrapped__()
+    key = access.make_feed_key(h.office, 30, GARETH)
+    client = h.browser(authorization=f"Bearer {key}")
+    return h, client
+
+
+def scim(client, method, path, **body):
+    return client.request(method, f"/scim/v2/Users{path}", json=body or None)
+
+
+def told_of(client, who):
+    body = {"schemas": [USER], "userName": who.id, "active": True}
+    return scim(client, "POST", "", **body).json()["id"]
+
+
+def turned(client, ident, active):
+    ops = [{"op": "replace", "path": "active", "value": active}]
+    return scim(client, "PATCH", f"/{ident}", schemas=[PATCH], Operations=ops)
+
+
+def state_of(h, who):
+    return next(m.state for m in access.members(h.office) if m.actor == who)
+
+
+def test_what_a_colleague_suspended_too_the_directory_does_not_open_again():
+    h, client = directed()
+    ident = told_of(client, SIPHO)
+    assert turned(client, ident, "False").status_code == 200
+    access.suspend(h.office, SIPHO, NOKUTHULA)
+    assert turned(client, ident, "True").status_code == 403
+    assert state_of(h, SIPHO) == "suspended"
+
+
+def test_whoever_left_on_a_day_of_the_list_is_not_let_in_again_by_the_directory():
+    h, client = directed()
+    ident = told_of(client, LINDIWE)
+    turned(client, ident, active=False)
+    today = leavers.today(h.ws)
+    rows = f"id,leaves\n{LINDIWE.id},{today + timedelta(days=1)}\n"
+    leavers.carry_leavers(h.ws, leavers.plan_leavers(h.ws, rows), GARETH)
+    access.tend_leaving(h.office, today + timedelta(days=1), GARETH, ())
+    turned(client, ident, active=True)
+    assert state_of(h, LINDIWE) == "suspended"
+
+
+@pytest.mark.parametrize("value", [1, 0, 1.0, None, [], {}, "yes", " true"])
+def test_a_word_that_is_neither_true_nor_false_switches_nobody(value):
+    h, client = directed()
+    ident = next((u.id for u in access.told_of(h.office) if u.name == FATIMA.id), "") or told_of(
+        client, FATIMA
+    )
+    assert turned(client, ident, value).status_code == 400
+    assert state_of(h, FATIMA) != "suspended"
+
+
+def test_a_directory_that_replaces_a_user_without_saying_active_opens_nobody_again():
+    h, client = directed()
+    ident = told_of(client, NOKUTHULA)
+    turned(client, ident, active=False)
+    scim(client, "PUT", f"/{ident}", schemas=[USER], userName=NOKUTHULA.id)
+    assert state_of(h, NOKUTHULA) == "suspended"
+
+
+def test_whoever_the_list_says_left_stays_out_though_the_directory_suspended_them_first():
+    h, client = directed()
+    both = Actor(Role.SUPPORT, FATIMA.id)
+    ident = next((u.id for u in access.told_of(h.office) if u.name == both.id), "") or told_of(
+        client, both
+    )
+    turned(client, ident, active=False)
+    rows = f"id,leaves\n{both.id},{leavers.today(h.ws)}\n"
+    leavers.carry_leavers(h.ws, leavers.plan_leavers(h.ws, rows), GARETH)
+    assert turned(client, ident, active=True).status_code == 403
+    assert state_of(h, both) == "suspended"

@@ -296,9 +296,13 @@ NO_TABLES = {"index.jsonl", "handover.log"}
 _PLACES = {"put_row": 0, "claim_row": 0, "row": 0, "rows": 0, "put_pointer": 2, "drop_pointer": 2}
 
 
+_TOUCHES = re.compile(r'_row\(|_pointer\(|\.rows?\(|= "[a-z_]+\.[a-z_.]+"')
+
+
 def named_in_code(source):
     """Names of own tables that code reads or writes, by the constants of each module."""
-    trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted(source.rglob("*.py"))}
+    texts = {path: path.read_text("utf-8") for path in sorted(source.rglob("*.py"))}
+    trees = {path: ast.parse(text) for path, text in texts.items() if _TOUCHES.search(text)}
     held, out = {}, set()
     for path, tree in trees.items():
         for node in tree.body:

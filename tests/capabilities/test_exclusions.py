@@ -8,6 +8,8 @@ import pytest
 from troth.app import inferred
 from troth.app.owndata import Eyes
 from troth.capabilities import insight, merging, people
+from troth.capabilities.access import cases
+from troth.capabilities.access.cases import Opening
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import events, exclusions, gate
 from troth.kernel.desk import SYSTEM
@@ -177,10 +179,11 @@ def test_goods_somebody_excluded_are_learnt_from_in_no_comparison(house, ann, mo
 
 def permit(house, person, *categories):
     desk = house.desk
+    ref = cases.open_case(desk, person, Opening("1", "mail"), marula.OFFICER).ref
     with house.ws.store.look() as view:
         asked = UseRequest(
             marula.OFFICER, person, "service", Action.READ, None, frozenset(categories), view.now,
-            reason="case 1",
+            reason=ref,
         )  # fmt: skip
         claim = desk.claim(asked, desk.house(view))
         facts = desk.facts(view, asked, claim, view.gather([person], None)[0])

@@ -43,8 +43,8 @@ COPIES = 2
 WORK = {
     "portal": {"withdraw": 3, "stop": 1, "agree": 3, "refuse_import": 1, "delete": 3, "erase": 2,
                "keep": 1, "look": 3, "arrive": 2},
-    "worker": {"campaign": 5, "housekeeping": 2, "sign": 3, "roll": 1, "rotate": 1, "backup": 2,
-               "copy_keys": 1, "log_key": 1, "retention": 1, "arrive": 2},
+    "worker": {"campaign": 5, "housekeeping": 2, "sign": 3, "ask": 2, "roll": 1, "rotate": 1,
+               "backup": 2, "copy_keys": 1, "log_key": 1, "retention": 1, "arrive": 2},
 }  # fmt: skip
 WORK["all"] = {**WORK["portal"], **WORK["worker"], "arrive": 3}
 
@@ -248,6 +248,11 @@ class Life:
             rotating.rotate_person(self.ws, person, IT)
             self.answered("said", name, person)
 
+    def ask(self):
+        found = witnesses.ask_witnesses(self.ws)
+        for each in found.values():
+            self.say("done", kind="cosigned", size=each.size)
+
     def backup(self):
         place = self.beside / "backups"
         made = backup.backup_data(self.ws, place)
@@ -264,8 +269,8 @@ class Life:
         thin(place, "*.keys")
 
     def log_key(self):
-        if len(witnesses.witnessed(self.ws).keys) > 4:
-            return
+        if self.ws.log.trust.witnesses or len(witnesses.witnessed(self.ws).keys) > 4:
+            return  # a witness would have to be told of it by its operator
         made = witnesses.rotate_key(self.ws, IT)
         self.say("done", kind="log key", vkey=made.vkey)
         witnesses.retire_keys(self.ws, IT)
@@ -296,6 +301,7 @@ def live(given):
         life.over = True
 
     signal.signal(signal.SIGTERM, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     os.write(told, b'{"say": "open"}\n')
     try:
         life = Life(given, told)
@@ -314,6 +320,7 @@ def live(given):
 
 
 def main():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # until a child can take it
     for line in sys.stdin:
         if line.startswith("wait"):
             _, status = os.waitpid(int(line.split()[1]), 0)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import killing
 import marula
+import witnessed
 import wreckage
 
 from troth.adapters.inbox import Inbox
@@ -31,7 +32,6 @@ WATCHED = (
 )  # fmt: skip
 LONGEST = 1.2
 """Seconds a process lives at most before it is killed."""
-PATIENCE = 60
 HARMLESS = frozenset({"Conflict", "Unavailable", "NotFound", "Shredded"})
 """Refusals that racing acts may meet; what is refused otherwise is a finding."""
 
@@ -48,13 +48,15 @@ class Plan:
     growths: int = 0
 
 
-def plan(seed, number):
+def plan(seed, number, longest=LONGEST):
+    """Draw what a round does; the same for the same seed."""
     drawn = random.Random(f"{seed}/{number}")
-    crew = ("all",) if drawn.random() < 0.7 else drawn.choice([("worker", "portal"), ("portal", "worker")])
+    both = [("worker", "portal"), ("portal", "worker")]
+    crew = ("all",) if drawn.random() < 0.7 else drawn.choice(both)
     seeds = tuple(drawn.randrange(2**32) for _ in crew)
     if drawn.random() < 0.5:
-        return Plan(number, crew, seeds, LONGEST * drawn.random() ** 2)
-    return Plan(number, crew, seeds, LONGEST, drawn.choice(WATCHED), drawn.randrange(1, 9))
+        return Plan(number, crew, seeds, longest * drawn.random() ** 1.5)
+    return Plan(number, crew, seeds, longest, drawn.choice(WATCHED), drawn.randrange(2, 12))
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Soak:
 
     work: Path
     seed: int
+    longest: float = LONGEST
     told: wreckage.Told = field(default_factory=wreckage.Told)
     kills: Counter = field(default_factory=Counter)
     faults: Counter = field(default_factory=Counter)
@@ -88,6 +91,7 @@ class Soak:
         house.take("customers", *map(killing.customer, self.told.names))
         house.take("consents", *map(killing.given, self.told.names))
         house.ws.close()
+        self.watching = self._watched() if self.seed % 2 == 0 else None
         self.inbox = Inbox(self.work / "inbox")
         self.port = self.inbox.start()
         command = [sys.executable, str(LIVING)]
@@ -96,7 +100,19 @@ class Soak:
         )
         return self
 
+    def _watched(self):
+        """Set a witness beside the house; a house without one changes its ledger's key instead."""
+        house = marula.House(self.folder)
+        key = house.ws.signer.key.vkey
+        house.ws.close()
+        watching = witnessed.Watching(self.work / "w.db", [key], witnessed.Fixed())
+        with (self.folder / "troth.toml").open("a", encoding="utf-8") as toml:
+            toml.write(watching.table() + '\n[ledger]\nquorum = "any"\n')
+        return watching
+
     def end(self):
+        if self.watching:
+            self.watching.close()
         self.inbox.stop()
         self.nursery.stdin.close()
         self.nursery.wait(20)
@@ -119,22 +135,23 @@ class Soak:
     def round(self, number):
         """Begin what is planned, kill the first, let the others end; return what is wrong."""
         self.number = number
-        planned = plan(self.seed, number)
+        planned = plan(self.seed, number, self.longest)
         born = [self._born(planned, place) for place in range(len(planned.crew))]
         self._wait_for(planned)
         os.kill(born[0][0], signal.SIGKILL)
-        found = [] if self._asked(f"wait {born[0][0]}") == -signal.SIGKILL else ["it ended by itself"]
+        ended = self._asked(f"wait {born[0][0]}")
+        found = [] if ended == -signal.SIGKILL else ["it ended by itself"]
         for pid, _ in born[1:]:
             os.kill(pid, signal.SIGTERM)
             if self._asked(f"wait {pid}"):
                 found.append("the one that was not killed did not end well")
-        self._reopens()
+        self.reopens()
         slack = len(planned.crew) - 1
         for place, (_, path) in enumerate(born):
             found += self._heard(path, slack, killed=not place)
         return found + wreckage.opened(self.folder, self.moment, self.told)
 
-    def _reopens(self):
+    def reopens(self):
         """The moment at which the house is opened again: a lease later."""
         self.number += 0.05
 

@@ -20,7 +20,7 @@ from troth.adapters import archive
 from troth.adapters.anchors import FileAnchors
 from troth.adapters.inbox import INDEX
 from troth.adapters.witness import FileSignedSize
-from troth.app import backup, housekeeping, keys
+from troth.app import backup, housekeeping, keys, witnesses
 from troth.capabilities import rights
 from troth.errors import Fault
 from troth.kernel import events, looking, proof, restrictions
@@ -42,6 +42,7 @@ class Told:
     deleted: dict = field(default_factory=lambda: defaultdict(set))
     sent: set = field(default_factory=set)
     signed: int = 0
+    cosigned: int = 0
     epoch: int = 1
     vkeys: set = field(default_factory=set)
     backups: dict = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Told:
     journal: list = field(default_factory=list)
     shredded: set = field(default_factory=set)
     fence: int = 0
-    at: Counter = field(default_factory=Counter)
+    mails: list = field(default_factory=list)
 
     def hear(self, line, slack=0):
         """Take in one line a process told; `slack`: mails another process may have had in hand."""
@@ -76,6 +77,8 @@ class Told:
             self.sent.add(line["name"])
         elif kind == "signed":
             self.signed = max(self.signed, line["size"])
+        elif kind == "cosigned":
+            self.cosigned = max(self.cosigned, line["size"])
         elif kind == "rolled":
             self.epoch = max(self.epoch, line["epoch"])
         elif kind == "log key":
@@ -194,6 +197,14 @@ def what_was_signed_is_there(seen):
         yield "a key of the ledger that was announced is not remembered"
 
 
+def what_a_witness_holds_is_there(seen):
+    if not seen.ws.log.trust.witnesses:
+        return
+    held = [size or 0 for size in witnesses.guard_outside(seen.ws).values()]
+    if max(held) < seen.told.cosigned:
+        yield f"{seen.told.cosigned} entries were cosigned, the witness holds {held}"
+
+
 def followers_are_done(seen):
     for each in seen.standings:
         if each.lag or each.error:
@@ -228,7 +239,9 @@ def erased_people_stay_unreadable(seen):
 def who_left_is_left_alone(seen):
     mails = list(enumerate(received(seen)))
     for person, (name, answered, slack) in seen.told.left.items():
-        late = sum(1 for place, (to, _) in mails if place >= answered and to.startswith(f"{name}@"))
+        late = sum(
+            1 for place, (to, _) in mails if place >= answered and to.startswith(f"{name}@")
+        )
         if late > slack:
             yield f"{late} mails went to {name} afterwards"
         if person in seen.gone or person in seen.told.erased:
@@ -270,7 +283,9 @@ def restrictions_are_journalled(seen):
             yield f"no line for the erasure of {person.hex()[:8]}"
     lines = {(line["sup"], line["scope"], line["value"], line["reason"]) for line in seen.lines
              if line["act"] == restrictions.SUPPRESSION}  # fmt: skip
-    for sup, *rest in seen.rows("data/record.db", "SELECT sup, scope, value, reason FROM suppression"):
+    for sup, *rest in seen.rows(
+        "data/record.db", "SELECT sup, scope, value, reason FROM suppression"
+    ):
         if (sup.hex(), *rest) not in lines and rest[2] not in ("hard_bounce",):
             yield f"no line for a suppression ({rest[2]})"
 
@@ -280,15 +295,15 @@ def restrictions_are_journalled(seen):
 
 def received(seen):
     """Return (recipient, reference) of every mail the receiving side got, in order."""
-    held = getattr(seen.told, "_mails", [])
     index = seen.beside / "inbox" / INDEX
     lines = index.read_bytes().split(b"\n")[:-1] if index.exists() else []
+    held = seen.told.mails[: len(lines)]  # read in earlier rounds
     for raw in lines[len(held) :]:
         entry = json.loads(raw)
         with (seen.beside / "inbox" / entry["file"]).open("rb") as file:
             ident = BytesHeaderParser().parse(file)["Message-ID"]
         held.append((entry["to"][0], ident.strip("<> ").partition("@")[0]))
-    seen.told._mails = held
+    seen.told.mails = held
     return held
 
 
@@ -298,9 +313,13 @@ def no_message_goes_twice(seen):
     told, unknown, known = defaultdict(Counter), 0, set()
     for chain in seen.chains.values():
         for recorded in chain:
-            if recorded.event.type.startswith("message.") and hasattr(recorded.event.payload, "ref"):
+            if recorded.event.type.startswith("message.") and hasattr(
+                recorded.event.payload, "ref"
+            ):
                 told[recorded.event.payload.ref][recorded.event.type] += 1
-    jobs = dict(seen.rows("data/record.db", "SELECT key, state FROM job WHERE kind LIKE 'outreach.mail/%'"))
+    jobs = dict(
+        seen.rows("data/record.db", "SELECT key, state FROM job WHERE kind LIKE 'outreach.mail/%'")
+    )
     for ref, ends in told.items():
         known.add(ref)
         ended = sum(n for kind, n in ends.items() if kind in SETTLED)
@@ -366,7 +385,10 @@ def epochs_are_whole_or_not_begun(seen):
         if isinstance(recorded.event.payload, events.KeyActed)
         and recorded.event.payload.act == "rolled"
     )
-    if set(rolled) != {each.epoch for each in held if each.epoch > 1} or max(rolled.values(), default=1) > 1:
+    if (
+        set(rolled) != {each.epoch for each in held if each.epoch > 1}
+        or max(rolled.values(), default=1) > 1
+    ):
         yield f"rolls told of: {dict(rolled)}"
 
 
@@ -418,6 +440,7 @@ CHECKS = (
     ledger_is_whole,
     what_was_answered_is_in_the_chain,
     what_was_signed_is_there,
+    what_a_witness_holds_is_there,
     followers_are_done,
     erased_people_stay_unreadable,
     who_left_is_left_alone,

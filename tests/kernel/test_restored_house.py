@@ -16,7 +16,7 @@ from asking import (
     sale,
     told,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from troth.kernel import consent, events, gate, profiles, restrictions
@@ -120,6 +120,7 @@ acts = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(acts, st.floats(0, 20), st.booleans())
 def test_it_only_ever_narrows_and_without_a_newer_yes_nobody_is_mailed(said, days, bought):
     record = STRANGER

@@ -243,7 +243,9 @@ def test_the_registers_tell_other_systems_from_their_mappings_and_what_is_missin
     made, _ = shop
     for name in ("art30", "s17"):
         paper = documents.document(made.ws, name)
-        (line,) = [each for part in paper.parts for each in part.lines if each.title == "Customer service"]
+        (line,) = [
+            each for part in paper.parts for each in part.lines if each.title == "Customer service"
+        ]
         assert dict(line.pairs)["Country"] == "DE"
         assert line.source.label == "map:crm@1"
         assert line.gaps == ()
@@ -251,7 +253,9 @@ def test_the_registers_tell_other_systems_from_their_mappings_and_what_is_missin
     assert "meta.troth.country" in gaps  # of the loyalty cards, which nobody finished
 
 
-def test_a_mapping_that_does_not_read_here_is_a_gap_of_the_register_and_not_left_out(shop, monkeypatch):
+def test_a_mapping_that_does_not_read_here_is_a_gap_of_the_register_and_not_left_out(
+    shop, monkeypatch
+):
     made, _ = shop
     monkeypatch.setattr(scans, "read_mapping", lambda _each: None)
     titles = [e.title for p in documents.document(made.ws, "s17").parts for e in p.lines]

@@ -128,3 +128,29 @@ def test_every_command_of_the_keys_does_what_its_page_says(ws, tmp_path):
     (ws / "keys/kek-2.key").unlink()
     assert told(ws, "restore", copy, "--share", one, "--share", two)["made"] == 2
     assert told(ws, "list")["epochs"]
+
+
+# The customer's certificate
+
+
+def test_the_certificates_page_says_where_the_end_of_the_key_epoch_stands():
+    from troth.surfaces.portal import request_words as words
+    from troth.surfaces.portal.catalogue import Tongue
+
+    english, at = Tongue("en", "UTC"), "2026-11-24T00:00:00Z"
+    line = words.HORIZON % {"at": at, "until": "2026-12-01T00:00:00Z"}
+    from troth.capabilities.rights import horizon
+
+    ours = horizon.uncovered(
+        horizon.Horizon(1, "scheduled", words.from_zulu("2026-12-01T00:00:00Z")),
+        horizon.Scanned(("record",), ("values",)),
+        words.from_zulu(at),
+    )
+    assert ours[0] == line
+    assert words.uncovered(english, line, at).startswith("until 1 December 2026")
+    assert "Z" not in words.uncovered(english, line, at)
+    for said in (horizon.NOT_SEARCHED, horizon.NO_VALUES):
+        assert said in words.SEARCHES
+        other = Tongue("en", "UTC", {said: "said otherwise"})
+        assert words.uncovered(other, said, at) == "said otherwise"
+    assert set(words.ENDINGS) == {"destroyed", "scheduled", ""}

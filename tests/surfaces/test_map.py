@@ -16,6 +16,8 @@ from playwright.sync_api import sync_playwright
 from test_pages_look import CHROMIUM, QUIET, SMALL, WIDE
 
 from troth.app import datamap, doctor, scans
+from troth.errors import InvalidInput, Unavailable
+from troth.settings import read_settings, source_secret
 from troth.surfaces import cli
 from troth.surfaces.web import map_picture
 
@@ -336,3 +338,51 @@ def test_the_pages_are_sound_in_light_and_dark_wide_and_narrow(shop, it, browser
         page.wait_for_url("**/console/map/people")
         context.close()
     assert wrong == []
+
+
+# --- what troth.toml may say of a source
+
+
+def written(folder, text):
+    toml = folder / "troth.toml"
+    toml.write_text(re.sub(r"\[sources\.crm\].*", text, toml.read_text("utf-8"), flags=re.DOTALL))
+    return read_settings(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[sources.crm]\nkind = "postgres"\npassword = "planted"',
+        '[sources.crm]\nkind = "postgres"\nurl = "postgresql://u:planted@h/db"',
+        "[sources.crm]\nkind = 7",
+        "[sources.crm]\nevery_days = 0",
+        '[sources.crm]\nrows = "many"',
+        '[sources."planted/../x"]\nkind = "sqlite"',
+        '[sources]\ncrm = "planted"',
+    ],
+)
+def test_a_source_that_is_written_wrong_is_refused_and_no_secret_may_stand_there(
+    shop, tmp_path, text
+):
+    (tmp_path / "troth.toml").write_bytes((shop[0].folder / "troth.toml").read_bytes())
+    with pytest.raises(InvalidInput) as told:
+        written(tmp_path, text)
+    assert "planted" not in str(told.value)
+
+
+def test_how_a_server_is_reached_comes_from_a_file_or_a_variable_and_is_never_told(
+    shop, tmp_path, monkeypatch
+):
+    (tmp_path / "troth.toml").write_bytes((shop[0].folder / "troth.toml").read_bytes())
+    held = written(
+        tmp_path,
+        '[sources.crm]\nkind = "postgres"\n[sources.far]\nkind = "mysql"\nenv = "PLANTED_URL"',
+    )
+    with pytest.raises(Unavailable, match="keys/sources/crm"):
+        source_secret(held, "crm")
+    (tmp_path / "keys" / "sources").mkdir(parents=True)
+    (tmp_path / "keys" / "sources" / "crm").write_text("postgresql://u:secret@h/db\n")
+    assert source_secret(held, "crm") == "postgresql://u:secret@h/db"
+    monkeypatch.setenv("PLANTED_URL", "mysql://u:secret@h/db")
+    assert source_secret(held, "far") == "mysql://u:secret@h/db"
+    assert "secret@" not in repr(scans.source(held, "crm"))

@@ -36,7 +36,9 @@ def test_the_counts_said_are_the_counts(page):
     states = Counter(state for _, state, *_ in ROW.findall(page))
     assert set(states) <= STATES
     said = re.search(r"\*\*(\d+) hold, (\d+) hold in part, (\d+) (?:is|are) open, (\d+) do", page)
-    assert [int(n) for n in said.groups()] == [states[s] for s in ("holds", "part", "open", "none")]
+    assert [int(n) for n in said.groups()] == [
+        states[s] for s in ("holds", "part", "open", "none")
+    ]
 
 
 def test_what_holds_names_what_shows_it_and_every_file_named_exists(page, repository):
@@ -108,7 +110,9 @@ def test_what_people_type_is_never_a_pattern(sources):
             first = node.args[0]
             text = ast.unparse(first)
             plain = isinstance(first, ast.Constant) or "re.escape" in text
-            if not plain and not re.fullmatch(r"_?[A-Z][A-Z0-9_]*( \+ .*)?|f?r?b?['\"].*", text, re.DOTALL):
+            if not plain and not re.fullmatch(
+                r"_?[A-Z][A-Z0-9_]*( \+ .*)?|f?r?b?['\"].*", text, re.DOTALL
+            ):
                 odd.append((place, text))
     assert [each for each in odd if each[0] not in CONSTANT_PATTERNS] == [], odd
 

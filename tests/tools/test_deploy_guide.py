@@ -73,7 +73,9 @@ def test_followed_as_it_stands_it_leaves_a_house_that_runs(home):
 def test_systemd_reads_every_unit(repository, tmp_path, name):
     for each in (repository / "docs" / "deploy").glob("troth*"):
         text = each.read_text("utf-8").replace("/srv/troth/venv/bin/troth", "/bin/true")
-        (tmp_path / each.name).write_text(re.sub(r"ExecStart=/bin/sh .*", "ExecStart=/bin/true", text), "utf-8")
+        (tmp_path / each.name).write_text(
+            re.sub(r"ExecStart=/bin/sh .*", "ExecStart=/bin/true", text), "utf-8"
+        )
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)],
         capture_output=True, text=True, check=False,

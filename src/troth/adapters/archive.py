@@ -173,16 +173,17 @@ class _Stream:
     def read(self, count: int) -> bytes:
         """Return exactly so many bytes; fewer is damage."""
         while len(self._held) < count:
-            if self._last:
+            ended, before = self._last, len(self._held)
+            self._more(max(count - before, CHUNK))
+            if ended and len(self._held) == before:
                 raise EvidenceBroken(*_DAMAGED)
-            self._more(max(count - len(self._held), CHUNK))
         piece = bytes(self._held[:count])
         del self._held[:count]
         return piece
 
     def _more(self, count: int) -> None:
         waiting = self._zip.unconsumed_tail
-        if not waiting:
+        if not waiting and not self._last:
             waiting = self._chunk()
         try:
             self._held += self._zip.decompress(waiting, count)
@@ -269,20 +270,10 @@ class Unpacked:
             EvidenceBroken: It is damaged, cut, put together, or under another key.
             Unavailable: It cannot be read, or the folder cannot be written.
         """
+        found: dict[str, dict[str, int | str]] = {}
         try:
             with path.open("rb") as source:
-                stream = _Stream(source, secret)
-                found: dict[str, dict[str, int | str]] = {}
-                while True:
-                    name, size = _part(stream, found)
-                    if name == MANIFEST:
-                        told = events.read_canonical(stream.read(size))
-                        stream.end()
-                        break
-                    target = into / name
-                    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    digest = _Hashed(stream).into(target, size, watch)
-                    found[name] = {"size": size, "sha256": digest}
+                told = _unpacked(_Stream(source, secret), into, found, watch)
         except OSError:
             raise Unavailable(
                 "the backup cannot be read or unpacked", "check place and space"
@@ -290,6 +281,22 @@ class Unpacked:
         if told.get("files") != found:
             raise EvidenceBroken(*_DAMAGED)
         return cls(told)
+
+
+def _unpacked(
+    stream: _Stream, into: Path, found: dict[str, dict[str, int | str]], watch: Watch
+) -> Mapping[str, Any]:
+    """Write every part into its file, note what was found, and return the manifest at the end."""
+    while True:
+        name, size = _part(stream, found)
+        if name == MANIFEST:
+            told = events.read_canonical(stream.read(size))
+            stream.end()
+            return told
+        target = into / name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        digest = _Hashed(stream).into(target, size, watch)
+        found[name] = {"size": size, "sha256": digest}
 
 
 def _part(stream: _Stream, found: Mapping[str, Any]) -> tuple[str, int]:

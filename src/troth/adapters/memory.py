@@ -332,6 +332,20 @@ class MemoryTransaction(MemoryView):
         self._known(person)
         self._t.sealed.update({(person, r.field, r.row): r for r in rows})
 
+    def put_body(self, person: PersonId, n: int, rec: bytes) -> None:
+        """Replace the sealed body of an event by the same one under a newer key."""
+        for seq, body in self._t.bodies.items():
+            if (body.person, body.n) == (person, n):
+                self._t.bodies[seq] = replace(body, rec=rec)
+
+    def all_sealed(self, person: PersonId) -> list[Sealed]:
+        """Return every sealed row of a person."""
+        return [row for place, row in self._t.sealed.items() if place[0] == person]
+
+    def carried(self, person: PersonId) -> int:
+        """Count the person's jobs that are not at their end."""
+        return sum(1 for job in self._t.jobs.values() if job.person == person and job.payload)
+
     def drop_sealed(self, person: PersonId, fields: Sequence[str]) -> int:
         """Delete sealed rows of these fields."""
         self._known(person)

@@ -184,7 +184,10 @@ class FileProvider(_Wrapping):
 class Backend(Protocol):
     """What is used of a keyring's backend (`keyring` 25)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the backend calls itself."""
+        ...
 
     def get_password(self, service: str, username: str) -> str | None:
         """Return a password or None."""

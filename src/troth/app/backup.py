@@ -20,6 +20,7 @@ from troth.adapters.sqlite import keys as keystore
 from troth.adapters.sqlite.view import SqliteView
 from troth.app.checks import Check, State
 from troth.app.workspace import Workspace
+from troth.capabilities import custody
 from troth.capabilities.custody.backup import (
     CHECKED,
     MADE,
@@ -34,12 +35,10 @@ from troth.kernel.desk import SYSTEM
 from troth.settings import Settings
 from troth.terms import DAY, SECOND, Actor, Instant, Role, zulu
 
-RECORD: Final = "record.db"
-SUFFIX: Final = ".troth-backup"
+RECORD, SUFFIX, DELETED = "record.db", ".troth-backup", "deleted"
 SECRET: Final = "backup"  # noqa: S105 - the name of a file
-DELETED: Final = "deleted"
-MAY_BACK_UP: Final = frozenset({Role.SYSTEM, Role.IT, Role.OFFICER})
 HOUR: Final = 3600 * SECOND
+MAY_BACK_UP: Final = frozenset({Role.SYSTEM, Role.IT, Role.OFFICER})
 _DRAFTS: Final = (*FOLDERS.values(), "notices", "regimes", "calendars", "partners", "promises")
 _SINGLE: Final = ("troth.toml", "asking.toml", "access.cedar", "products.csv")
 Watch = Callable[[str], Callable[[int], None]]
@@ -134,6 +133,7 @@ def backup_data(
     _refuse(opened.settings, out)
     opened.sign()
     name = f"data-{opened.desk.randomness.take(5).hex()}"
+    custody.mark_backup(opened.desk, name)
     path = out / f"{opened.settings.domain}-{name}{SUFFIX}" if out.is_dir() else out
     with _aside(opened.settings) as aside, opened.store.look() as view:
         now = view.now
@@ -362,7 +362,8 @@ def _ages(plan: Schedule, held: Sequence[Backup], now: Instant) -> list[Check]:
     late = now - newest.at > (2 * plan.every if plan.every else 7 * DAY)
     aged: State = "bad" if late else "good"
     tried = next((b for b in held if b.checked_at), None)
-    found = f"{(now - tried.checked_at) // DAY} days ago" if tried else "never"
+    past = (now - tried.checked_at) // DAY if tried else 0
+    found = (f"{past} days ago" if past else "today") if tried else "never"
     return [
         _check("backup.age", title, aged, _aged(hours), "IT: troth backup DIR"),
         _check(

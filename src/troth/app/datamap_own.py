@@ -21,6 +21,7 @@ from troth.app.datamap_model import (
 from troth.app.workspace import Workspace
 from troth.capabilities.trust import Facts
 from troth.capabilities.trust.recipients import Recipient
+from troth.settings import Settings
 from troth.terms import Purpose, PurposeKind
 
 # Acquired
@@ -123,8 +124,10 @@ def own_parts(opened: Workspace, facts: Facts, used: Sequence[str]) -> Iterator[
             holds=tuple(_folded(mine, described()["form"][each["form"]])),
         )  # fmt: skip
         yield _detailed(opened, part, used)
-    if found.get(""):
-        unknown = tuple(sorted(found[""]))
+    said = _said(opened.settings)
+    bare = (Path(name) for name in found.get("", ()))
+    unknown = tuple(sorted(str(p) for p in bare if not any(map(p.is_relative_to, said))))
+    if unknown:
         yield Part(
             "undescribed", "Files nobody described", "stored", "own",
             text="They lie in this folder, and no part of the house says what they are.",
@@ -138,6 +141,12 @@ def own_parts(opened: Workspace, facts: Facts, used: Sequence[str]) -> Iterator[
         text="Copies of the record without keys, indexes and audience copies.",
         categories=person_categories(), kept=kept, gaps=gap, owner="IT",
     )  # fmt: skip
+
+
+def _said(settings: Settings) -> list[Path]:
+    """Return the places of this folder of which troth.toml itself says what they are."""
+    sources = (each.get("path") for each in settings.sources.values())
+    return [Path(str(place)) for place in (settings.storage.get("backup_to"), *sources) if place]
 
 
 def _about(said: Iterable[str]) -> tuple[str, ...]:

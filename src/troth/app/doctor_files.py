@@ -285,7 +285,8 @@ def versions_as_of(
                         f"{held} runs; the list is past its review of {listed['review_by']}",
                         "upgrade Troth")  # fmt: skip
         else:
-            said = f"{held} runs; {least} is the least, looked up {listed['checked_on']}"
+            day = listed["checked_on"]
+            said = f"{held} runs; {least} is the least, looked up {day.day} {day:%B %Y}"
             yield Check(ident, "stored", title, "good", said)
 
 

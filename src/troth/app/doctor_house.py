@@ -1,6 +1,7 @@
 """What the doctor looks at in the house itself: drafts, ledger, days, sources, recipients."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -120,6 +121,11 @@ def running(opened: Workspace) -> Iterator[Check]:
                     f"{len(found.followers)} followers keep up")  # fmt: skip
 
 
+def _day(raw: bytes) -> str:
+    told = date.fromisoformat(raw.decode())
+    return f"{told.day} {told:%B %Y}"
+
+
 def days(opened: Workspace) -> Iterator[Check]:
     """Look whether retention ran, and whether somebody waits for an answer or an erasure."""
     with opened.store.look() as view:
@@ -130,11 +136,11 @@ def days(opened: Workspace) -> Iterator[Check]:
     if raw is None:
         yield Check("retention.ran", "deleted", title, "unknown", "It never ran here",
                     "start a worker: troth worker")  # fmt: skip
-    elif (today - type(today).fromisoformat(raw.decode())).days > 1:
-        yield Check("retention.ran", "deleted", title, "bad", f"It ran last on {raw.decode()}",
+    elif (today - date.fromisoformat(raw.decode())).days > 1:
+        yield Check("retention.ran", "deleted", title, "bad", f"It ran last on {_day(raw)}",
                     "start a worker: troth worker")  # fmt: skip
     else:
-        yield Check("retention.ran", "deleted", title, "good", f"It ran on {raw.decode()}")
+        yield Check("retention.ran", "deleted", title, "good", f"It ran on {_day(raw)}")
     title = "Nobody waits past their day"
     if late:
         yield Check("erasure.overdue", "deleted", title, "bad",
@@ -198,7 +204,7 @@ def _source(name: str, found: scans.Standing | None, *, late: bool) -> Check:
                      f"run: troth map scan {name}")  # fmt: skip
     if found.alarming:
         return Check(ident, "stored", title, "bad",
-                     f"{len(found.alarming)} columns seem personal and no mapping says so",
+                     f"Columns that seem personal and are in no mapping: {len(found.alarming)}",
                      "map them, then scan again: see the data map")  # fmt: skip
     if found.fault:
         return Check(ident, "stored", title, "unknown", "The last scan did not get through",
@@ -212,7 +218,7 @@ def _source(name: str, found: scans.Standing | None, *, late: bool) -> Check:
                      f"{len(found.drift)} differences, none of them personal as far as seen",
                      "bring the mapping up to date")  # fmt: skip
     return Check(ident, "stored", title, "good",
-                 f"{found.tables:,} tables and {found.columns:,} columns as mapped")  # fmt: skip
+                 f"Looked into: tables {found.tables:,}, columns {found.columns:,}")  # fmt: skip
 
 
 def _way(name: str, guarded: str) -> Check:

@@ -32,13 +32,14 @@ from troth.kernel.desk import SYSTEM, Desk
 from troth.kernel.profiles import Grouping
 from troth.kernel.scribe import Scribe
 from troth.kernel.vault import Keyring, Vault
-from troth.ports import Clock
+from troth.ports import Clock, Transaction
 from troth.settings import Settings, read_settings
 from troth.terms import (
     DENYING,
     Actor,
     Instant,
     PersonId,
+    Prepared,
     Published,
 )
 
@@ -214,7 +215,9 @@ def open(folder: Path | str, at: Instant | None = None, clock: Clock | None = No
     """
     settings = read_settings(Path(folder))
     if (settings.folder / UNFINISHED).exists():
-        raise Unavailable("a restore of this workspace is not finished", "run again: troth restore")
+        raise Unavailable(
+            "a restore of this workspace is not finished", "run again: troth restore"
+        )
     if not settings.record.exists():
         if (settings.keys / "keys.db").exists():
             raise EvidenceBroken("record.db is missing", "restore the newest backup of data/")
@@ -353,8 +356,8 @@ FOLLOWERS: Mapping[str, tuple[Follow, ...]] = {
     "person.erasing": (journal, notify, erasure),
 }
 FOLLOW_BATCH = 5_000
-PROJECTIONS = {
-    **fold.PROJECTIONS,
+PROJECTIONS: dict[str, tuple[Callable[[Transaction, Prepared], None], ...]] = {
+    **{tag: tuple(each) for tag, each in fold.PROJECTIONS.items()},
     "request.acted": (rights.project, cases.project),
     "case.acted": (cases.project,),
 }

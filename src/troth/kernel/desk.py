@@ -151,8 +151,12 @@ class Desk:
             contained = cases.contains(view, reason, person)
         else:
             contained = person in drawn and cases.standing(view, reason) == "open"
-        day, account = looking.day_of(view.now), self.account(request.actor)
-        seen = [looking.seen_of(view, account, each, day) for each in everybody(view, person)]
+        day, ids = looking.day_of(view.now), everybody(view, person)
+        seen = [
+            looking.seen_of(view, account, each, day)
+            for account in accounts_of(self.account(request.actor))
+            for each in ids
+        ]
         return replace(facts, contained=contained, seen=frozenset().union(*seen))
 
     def account(self, actor: Actor) -> str:
@@ -249,6 +253,16 @@ class Desk:
             with self.store.book() as tx:
                 if not tx.append(prepared):
                     return prepared
+
+
+def accounts_of(account: str) -> list[str]:
+    """Name, beside an account of staff, those the same human may have in other roles.
+
+    >>> accounts_of("it/0123456789abcdef")[:2]
+    ['agency/0123456789abcdef', 'it/0123456789abcdef']
+    """
+    who = account.partition("/")[2]
+    return [f"{role}/{who}" for role in sorted(looking.STAFF)]
 
 
 def append_together(tx: Transaction, prepared: Sequence[Prepared]) -> bool:

@@ -53,7 +53,7 @@ def state_of(grant: Grant, at: Instant) -> str:
         return "lapsed"
     if grant.state == "active" and not grant.stands(at):
         return "ended"
-    return "waits" if grant.state == "requested" else grant.state
+    return {"requested": "waits", "revoked": "ended early"}.get(grant.state, grant.state)
 
 
 def left(grant: Grant, at: Instant) -> str:

@@ -275,8 +275,7 @@ class _Copying:
 
 
 def _fenced(table: str) -> bool:
-    rule = rules().own.get(table)
-    return rule is not None and rule.fenced
+    return table in rules().own and rules().own[table].fenced
 
 
 # Before an upgrade
@@ -321,9 +320,8 @@ def before_upgrade(path: Path) -> Path | None:
 
 
 def _durable(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 # The way back
@@ -346,16 +344,14 @@ def bundles(path: Path) -> Iterator[list[tuple[PersonId, bytes]]]:
 
 def drop_bundles(path: Path) -> None:
     """Delete the bundles of a restored record: what they held lies in its tables again."""
-    con = schema.connect(path)
-    with closing(con), suppress(sqlite3.OperationalError):
+    with closing(schema.connect(path)) as con, suppress(sqlite3.OperationalError):
         con.execute("DROP TABLE IF EXISTS bundle")
         con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def name_log(path: Path, origin: str) -> None:
     """Give a restored record's ledger its new name; see `custody.continued`."""
-    con = schema.connect(path)
-    with closing(con):
+    with closing(schema.connect(path)) as con:
         con.execute("UPDATE meta SET value = ? WHERE name = 'origin'", (origin.encode(),))
 
 

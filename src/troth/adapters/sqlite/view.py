@@ -40,6 +40,12 @@ def marks(count: int) -> str:
     return ",".join("?" * count)
 
 
+def _end(prefix: bytes) -> bytes | None:
+    """Return the first key after every one that begins so; None where there is no such end."""
+    head = prefix.rstrip(b"\xff")
+    return head[:-1] + bytes((head[-1] + 1,)) if head else None
+
+
 class SqliteView:
     """A read snapshot over one connection; see `ports.View`."""
 
@@ -195,13 +201,18 @@ class SqliteView:
         self, table: str, prefix: bytes, after: bytes, limit: int
     ) -> list[tuple[bytes, bytes]]:
         """Page through a capability's own table in key order."""
+        end = _end(prefix)
+        if end is None:  # every row, or a prefix of 0xff alone
+            sql = (
+                "SELECT key, value FROM own_row WHERE tbl = ? AND key >= ? AND key > ?"
+                " ORDER BY key LIMIT ?"
+            )
+            return self._con.execute(sql, (table, prefix, after, limit)).fetchall()
         sql = (
             "SELECT key, value FROM own_row WHERE tbl = ? AND key >= ? AND key > ?"
-            " AND substr(key, 1, ?) = ? ORDER BY key LIMIT ?"
+            " AND key < ? ORDER BY key LIMIT ?"
         )
-        return self._con.execute(
-            sql, (table, prefix, after, len(prefix), prefix, limit)
-        ).fetchall()
+        return self._con.execute(sql, (table, prefix, after, end, limit)).fetchall()
 
     def blocks(self, sups: Sequence[bytes]) -> dict[bytes, tuple[Block, ...]]:
         """Return suppressions by MAC."""

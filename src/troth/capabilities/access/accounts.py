@@ -231,6 +231,7 @@ def suspend(office: Office, who: Actor, by: Actor) -> None:
     office.store.add_account(Account(key, "invited", office.desk.randomness.take(HANDLE_BYTES)))
     for state in ("active", "invited", "active"):  # who signs in meanwhile moves to active once
         office.store.move(key, state, "suspended")
+    office.store.next_round(key)  # also of who was suspended: the directory may not undo this one
 
 
 def restore(office: Office, who: Actor, by: Actor) -> None:

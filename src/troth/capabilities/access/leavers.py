@@ -104,7 +104,7 @@ def _planned(office: Office, told: Leaver, today: date, days: int) -> Leaving:
     if told.day > today:
         return Leaving(told, "later", listed)
     left = tuple(actor for actor in listed if not is_suspended(office, actor))
-    return Leaving(told, "now" if left else "done", left)
+    return Leaving(told, "now", left) if left else Leaving(told, "done", listed)
 
 
 def is_suspended(office: Office, actor: Actor) -> bool:
@@ -123,6 +123,8 @@ def carry_out(office: Office, planned: Sequence[Leaving], by: Actor, ends: Ends)
                 count += 1
             elif each.state in {"later", "stays"}:
                 _set(office, actor, str(each.leaver.day or ""), by)
+            elif each.state == "done":  # whoever suspended them: the directory opens them no more
+                office.store.next_round(accounts.key_of(office, actor))
     return count
 
 

@@ -11,12 +11,12 @@ from typing import Final
 
 from troth.capabilities.access import canaries, exports, quota
 from troth.errors import Conflict, Unavailable
-from troth.kernel import events, gate, looking, telling
+from troth.kernel import cases, events, gate, looking, telling
 from troth.kernel.desk import Desk, append_together
 from troth.kernel.facts import House
 from troth.kernel.masks import SHOWING
 from troth.kernel.reasons import house_reason, told_reasons
-from troth.ports import View
+from troth.ports import Transaction, View
 from troth.terms import (
     Action,
     Actor,
@@ -187,6 +187,8 @@ def _booked(desk: Desk, reading: Reading, looked: _Looked, noted: Collection[str
         with desk.store.book(looked.house.version) as tx:
             if logged and quota.over(tx, looked.house, actor, use.account, reading.person):
                 return False
+            if logged and not _still(tx, reading):
+                return False
             if not append_together(tx, [*looked.beside, *prepared]):
                 return False
             if looked.left is not None:
@@ -196,6 +198,12 @@ def _booked(desk: Desk, reading: Reading, looked: _Looked, noted: Collection[str
     except Conflict:  # something was published meanwhile
         return False
     return True
+
+
+def _still(tx: Transaction, reading: Reading) -> bool:
+    """Tell whether the reason holds in the commit too: a merged id's case has another chain."""
+    ref = reading.reason
+    return cases.kind_of(ref) not in cases.OF_STAFF or cases.contains(tx, ref, reading.person)
 
 
 def _read(reading: Reading, looked: _Looked, noted: Collection[str]) -> events.DataRead:

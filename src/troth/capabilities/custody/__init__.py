@@ -2,7 +2,13 @@
 
 from troth.capabilities.custody.checking import Watch as Walked
 from troth.capabilities.custody.checking import check_anchors, check_chains, check_keys
-from troth.capabilities.custody.journal import JOURNAL, guard_journal, journal_missing, keep_tip
+from troth.capabilities.custody.journal import (
+    JOURNAL,
+    guard_journal,
+    journal_missing,
+    keep_tip,
+    mark_backup,
+)
 from troth.capabilities.custody.keeping import (
     BEHAVIOUR,
     PAGE,
@@ -85,6 +91,7 @@ __all__ = [
     "keep_tip",
     "kept_until",
     "log_keys",
+    "mark_backup",
     "newest_for_receipts",
     "origins",
     "put_keys",

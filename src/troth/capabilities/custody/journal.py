@@ -19,6 +19,8 @@ _Known = frozenset[tuple[str | int, ...]]
 
 
 JOURNAL = "custody.journal"
+BACKED_UP = "backup"
+"""The act of a line that tells: here a backup was made."""
 RESTORED = "restored"
 """The act of a line that tells: here a restore began, and ledger sequences with it."""
 
@@ -34,6 +36,17 @@ def keep_tip(desk: Desk) -> None:
             return
     with desk.store.book() as tx:
         tx.put_row(JOURNAL, b"tip", tip)
+
+
+def mark_backup(desk: Desk, name: str) -> None:
+    """Note in the journal that a backup is made, and in the record how far the journal reaches.
+
+    So a backup remembers a line that every journal it may be restored with must hold.
+    """
+    with desk.store.look() as view:
+        size = view.log.size
+    desk.journal.note(BACKED_UP, {"backup": name}, size)
+    keep_tip(desk)
 
 
 def guard_journal(desk: Desk) -> None:

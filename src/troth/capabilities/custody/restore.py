@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from troth import crypto
+from troth.capabilities.custody.journal import BACKED_UP, RESTORED
 from troth.capabilities.custody.rebuilding import Rebuilt, Watch, unwatched
 from troth.errors import NotFound
 from troth.kernel import cutting, events, restrictions
@@ -34,6 +35,7 @@ BOOKED: Final = "custody.restored"
 """Journal lines a restore has booked again: key is the line's own code."""
 SOURCE: Final = "restore"
 METHOD: Final = "restored"
+_MARKERS: Final = frozenset({BACKED_UP, RESTORED})
 _QUARTER_MONTHS: Final = 3
 Told = Mapping[str, str | int]
 
@@ -89,7 +91,7 @@ def replay(
         mark = Mark(bytes.fromhex(code)[:16], name)
         with desk.store.look() as view:
             held = view.row(BOOKED, mark.line)
-            known = held is not None or _reflected(desk, view, line)
+            known = line["act"] in _MARKERS or held is not None or _reflected(desk, view, line)
         if held == name or (not known and _again(desk, line, mark, erase)):
             act = str(line["act"])
             done.again[act] = done.again.get(act, 0) + 1
@@ -145,8 +147,6 @@ def _again(desk: Desk, line: Told, mark: Mark, erase: Erase) -> bool:
             tx.put_block(Suppressed(bytes.fromhex(str(line["sup"])), block))
             mark.put(tx)
         return True
-    if "psid" not in line:  # a marker of an earlier restore
-        return False
     person = PersonId(bytes.fromhex(str(line["psid"])))
     if act == restrictions.ERASURE:
         held = erase(person, str(line["request"]))

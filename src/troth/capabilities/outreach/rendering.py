@@ -272,9 +272,7 @@ class Renderer:
 
     def of(self, campaign: Campaign) -> "Renderer":
         """Return what renders the same for another round of the campaign."""
-        return Renderer(
-            self.desk, campaign, self.shelf, self.signers, self.counting, self.anchor
-        )
+        return Renderer(self.desk, campaign, self.shelf, self.signers, self.counting, self.anchor)
 
     def draft(
         self, view: View, judged: Judged, rows: Sequence[Sealed], ref: str, token: str

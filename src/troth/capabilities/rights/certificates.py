@@ -217,7 +217,7 @@ def verify(paper: bytes, text: str, policy: proof.Policy) -> Mapping[str, Any]:
     data = events.read_canonical(paper)
     said = events.read_canonical(entry[1:])
     salted = crypto.sha256(bytes.fromhex(str(data["subject_id"]) + str(data["salt"])))
-    held = {
+    held: dict[str, object] = {
         "type": "erase.done",
         "at": data["erased_at"],
         "subject": salted.hex(),

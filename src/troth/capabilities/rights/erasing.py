@@ -12,6 +12,7 @@ import msgspec
 
 from troth import crypto
 from troth.capabilities.rights.horizon import (
+    NO_HORIZON,
     NOT_SCANNED,
     Horizon,
     Scanned,
@@ -118,7 +119,7 @@ class Certificate:
     keys: int
     counts: Mapping[str, int]
     not_covered: tuple[str, ...]
-    horizon: Horizon = Horizon()
+    horizon: Horizon = NO_HORIZON
     scanned: Scanned = NOT_SCANNED
 
 

@@ -58,6 +58,7 @@ class Scanned:
     found: Mapping[str, int] = field(default_factory=dict)
 
 
+NO_HORIZON = Horizon()
 NOT_SCANNED = Scanned((), ())
 
 

@@ -10,11 +10,11 @@ from troth.terms import PersonId
 
 
 def erase_again(desk: Desk, person: PersonId, request: str, settle: Callable[[], None]) -> bool:
-    """Erase whom a backup brought back, or what a destroyed key left of them; repeatable.
+    """Erase whom a backup brought back, or what is left of them; repeatable.
 
-    Where a copy of the keys came back too, the whole erasure runs once more: event, keys, rows and
-    leaf. Where the key is destroyed, no event can be written: rows and leaf alone. An id the record
-    does not know is fenced, so that nothing is ever kept under it.
+    Where a copy of the keys came back too, the whole erasure runs once more: event, keys, rows,
+    leaf. Where the key is destroyed, no event can be written: rows and leaf alone. An id the
+    record does not know is fenced, so that nothing is ever kept under it.
 
     Returns:
         Whether anything was held under the id.

@@ -6,7 +6,7 @@ while it is open, so that the desk sees what is due without opening anybody.
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from troth import crypto
 from troth.capabilities.rights import clocks, restricting
@@ -14,10 +14,11 @@ from troth.capabilities.rights import requests_rules as rules
 from troth.capabilities.rights.clocks import Clock, Place
 from troth.capabilities.rights.requests_rules import Request, Told
 from troth.errors import InvalidInput, NotFound, Unavailable
-from troth.kernel import events
+from troth.kernel import cases, events
 from troth.kernel.desk import Desk, everybody
+from troth.kernel.looking import STAFF
 from troth.kernel.vault import lp
-from troth.ports import View
+from troth.ports import Transaction, View
 from troth.terms import (
     DAY,
     SECOND,
@@ -166,7 +167,7 @@ def open_request(desk: Desk, person: PersonId, asked: Asked, actor: Actor) -> Re
             request = named[0]
             said = _opening(desk, view, kept, asked, request, held)
             prepared = _prepared(desk, view, kept, said, actor)
-        if _booked(desk, prepared):
+        if _booked(desk, prepared, actor):
             with desk.store.look() as view:
                 return request_of(desk, view, kept, request)
     raise Unavailable("others keep writing to this record", "repeat in a moment", 1)
@@ -249,9 +250,22 @@ def _prepared(
 _HOUSE = Actor(Role.SYSTEM, "requests")
 
 
-def _booked(desk: Desk, prepared: Sequence[Prepared]) -> bool:
+def _booked(desk: Desk, prepared: Sequence[Prepared], actor: Actor) -> bool:
+    """Book steps; beside a request that staff took in stands who did: it is a reason to look."""
     with desk.store.book() as tx:
-        return not tx.append(prepared)
+        if tx.append(prepared):
+            return False
+        if actor.role in STAFF:
+            _note_taker(tx, prepared[0], desk.account(actor))
+        return True
+
+
+def _note_taker(tx: Transaction, step: Prepared, account: str) -> None:
+    said = step.payload
+    ref = f"request:{said.request}" if isinstance(said, events.RequestActed) else ""
+    told = cases.held(tx, ref, step.person)
+    if told is not None:
+        cases.put(tx, replace(told, by=account))
 
 
 def complete(desk: Desk, person: PersonId, asked: Asked, report: bytes, actor: Actor) -> Request:
@@ -280,7 +294,7 @@ def complete(desk: Desk, person: PersonId, asked: Asked, report: bytes, actor: A
             steps = [events.RequestActed(request, act, asked.right) for act in acts]
             end = events.RequestActed(request, "fulfilled", asked.right, ground=passed)
             prepared = _prepared(desk, view, kept, [opened, *steps, end], actor)
-        if _booked(desk, prepared):
+        if _booked(desk, prepared, actor):
             with desk.store.look() as view:
                 return request_of(desk, view, kept, request)
     raise Unavailable("others keep writing to this record", "repeat in a moment", 1)

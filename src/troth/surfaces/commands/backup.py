@@ -50,9 +50,7 @@ def listed(call: Call) -> Answer:
     with call.opened() as ws:
         held, checks = doing.list_backups(ws), doing.checks(ws)
         zone = ws.settings.zone
-    rows = [
-        (b.id, spoken(b.at, zone), f"{b.bytes:,} bytes", _standing(b), b.place) for b in held
-    ]
+    rows = [(b.id, spoken(b.at, zone), f"{b.bytes:,} bytes", _standing(b), b.place) for b in held]
     lines = columns(rows) if rows else ["There is no backup yet: troth backup DIR --check"]
     lines += ["", *(f"  {c.state:<8}{c.title}: {c.said}" for c in checks)]
     data = {

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from troth import app
+from troth.app import leavers
 from troth.capabilities import access
 from troth.errors import InvalidInput
 from troth.surfaces.commands.answer import Answer, columns
@@ -93,7 +94,10 @@ def suspend(call: Call, who: str) -> Answer:
     """Stop an account at once."""
     actor = read_who(who)
     with call.opened() as ws:
-        access.suspend(app.office(ws), actor, call.actor(ws))
+        by = call.actor(ws)
+        access.suspend(app.office(ws), actor, by)
+        for end in leavers.ends(ws, by):
+            end(actor)
     return Answer({"who": who, "state": "suspended"}, ["Suspended. Every session is over."])
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from troth import app as house
@@ -58,6 +58,7 @@ _YES: Final = {
 }  # fmt: skip
 _BUYS: Final = ("2026-03-14T09:00:00+02:00", "2026-08-05T10:00:00+02:00")
 Tell = Callable[[int], None]
+_Kind = Literal["customers", "consents", "events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class _Shop:
     def open(self, hours: int = 0) -> None:
         self.ws = house.open(self.home, at=self.at(hours))
 
-    def take(self, kind: str, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    def take(self, kind: _Kind, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
         path = self.folder / f"{kind}.csv"
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, columns, lineterminator="\n")

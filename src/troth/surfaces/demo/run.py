@@ -20,10 +20,10 @@ from troth.kernel import events, gate, proof
 from troth.kernel.calendars import parse_calendar
 from troth.kernel.events import canonical
 from troth.ports import LocalInbox, PathLike
-from troth.surfaces.demo import clock
+from troth.surfaces.demo import clock, protect
 from troth.surfaces.demo.material import Material, write_material
 from troth.surfaces.demo.recount import recount
-from troth.terms import Actor, Channel, ConsentStatus, PersonId, Refusal, Role, instant
+from troth.terms import Actor, Channel, ConsentStatus, PersonId, Refusal, Role
 
 PROVENANCE = (
     "published household purchases; the package's README calls them simulated and gives 801"
@@ -92,11 +92,17 @@ def run_demo(
     material = write_material(folder, demo_now=now)
     (folder / MARK).write_text("{}", "utf-8")
     laps.begin("begin a workspace and publish its rules")
+    standing = protect.prepare(folder, now)
     app.init(folder)
-    ws = app.open(folder, at=instant(now))
+    ws = app.open(folder, clock=standing)
     try:
         ws.apply()
+        laps.begin("let its staff work for four months")
+        early = protect.live(ws, standing, material.paths["customers"], now)
         report = _job(ws, material, laps, now)
+        laps.begin("scan the warehouse, count who sees what, back up")
+        protect.finish(early, folder)
+        laps.end()
     finally:
         ws.close()
     (folder / MARK).write_text(json.dumps(report, indent=2) + "\n", "utf-8")

@@ -219,7 +219,7 @@ def _uncovered(speaks: Tongue, data: Mapping[str, Any]) -> list[str]:
 
 
 def _ending(hub: Hub, speaks: Tongue, data: Mapping[str, Any]) -> str:
-    """Say where the end of the person's key epoch stands now; "" for certificates before epochs."""
+    """Say where the end of the person's key epoch stands now; "" where it is not known."""
     if not data.get("epoch"):
         return ""
     found = house_keys.horizon_of(hub.ws, data["epoch"])

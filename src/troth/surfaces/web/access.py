@@ -157,7 +157,7 @@ _OWN_ACTS: Mapping[str, Callable[[Hub, Actor, Form], str]] = {
 
 
 def _page(hub: Hub, request: Request, session: Session) -> Response:
-    advice = _advice(hub)
+    advice = advice_of(hub)
     seen, kept = advice.picture.seen, rights.days(hub.ws)
     field = _field(request, seen)
     names = names_of(hub)
@@ -187,7 +187,7 @@ def _page(hub: Hub, request: Request, session: Session) -> Response:
     )  # fmt: skip
 
 
-def _advice(hub: Hub) -> rights.Advice:
+def advice_of(hub: Hub) -> rights.Advice:
     """Return the advice, worked out at most every ten minutes while nothing is published."""
     with hub.ws.store.look() as view:
         place = (view.house_version, view.now // _TEN, len(granting.standing(view)))

@@ -55,7 +55,7 @@ def grant_row(hub: Hub, g: Grant, now: Instant, names: Mapping[str, str]) -> dic
         "data": ", ".join(called(c) + ("" if m == "full" else f" ({m})") for c, m in sorted(g.categories.items())),  # noqa: E501
         "what": ACTIONS[g.action.value],
         "purpose": g.purpose,
-        "reason": g.reason,
+        "reason": g.reason.replace(":", " "),
         "why": g.why,
         "left": left(g, now),
         "asked_for": length(g.length),

@@ -79,7 +79,7 @@ def _latest(hub: Hub) -> list[Anchor]:
         by[each.origin, each.size] = Anchor(
             each.origin, each.size, each.root, first, tuple(sorted(lines))
         )
-    return sorted(by.values(), key=lambda a: a.at, reverse=True)[:SHOWN]
+    return sorted(by.values(), key=lambda a: (a.at, a.size), reverse=True)[:SHOWN]
 
 
 def _line(anchor: Anchor) -> dict[str, Any]:

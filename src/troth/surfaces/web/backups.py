@@ -114,7 +114,7 @@ def _values(hub: Hub, drill: Drill) -> dict[str, Any]:
         "steps": disaster.STEPS,
         "story": drill.story if drill.state == "done" else None,
         "newest": _row(newest, zone) if newest else None,
-        "age": _age((now - newest.at) // _HOUR) if newest else "",
+        "age": age((now - newest.at) // _HOUR) if newest else "",
         "rows": [_row(each, zone) for each in held[:_SHOWN]],
         "more": max(0, len(held) - _SHOWN),
         "checks": [
@@ -126,9 +126,16 @@ def _values(hub: Hub, drill: Drill) -> dict[str, Any]:
     }
 
 
-def _age(hours: int) -> str:
+def age(hours: int) -> str:
+    """Say how old something is in plain words.
+
+    >>> age(0), age(30), age(72)
+    ('under an hour', '30 hours', '3 days')
+    """
     if hours < 1:
         return "under an hour"
+    if hours == 1:
+        return "1 hour"
     return f"{hours} hours" if hours < 48 else f"{hours // 24} days"  # noqa: PLR2004 - two days
 
 

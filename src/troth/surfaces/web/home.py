@@ -22,11 +22,11 @@ from troth.kernel.calendars import local_date
 from troth.kernel.following import Standing
 from troth.kernel.rules import Rule
 from troth.surfaces import reporting, words
-from troth.surfaces.web import access_tasks, chart, waiting
+from troth.surfaces.web import access_tasks, chart, protecting, waiting
 from troth.surfaces.web.acting import Session, acting
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, checkpoint
-from troth.surfaces.web.waiting import Seen, Task, day, many
+from troth.surfaces.web.waiting import Figure, Seen, Task, day, many
 from troth.terms import DAY, SECOND, ApiKey, Instant, Role, moment
 
 KEY_DAYS = 14
@@ -34,16 +34,6 @@ STAFF = "/console/staff"
 NAMED = 12
 _MINUTE, _HOUR = 60 * SECOND, 3600 * SECOND
 _STAFF = frozenset(map(str, words.ROLES))
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One number and the page that shows the rows behind it."""
-
-    number: str
-    label: str
-    href: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +77,8 @@ def values(hub: Hub, session: Session) -> dict[str, Any]:
     with hub.ws.store.look() as view:
         hand = desk.scribe.actor(session.actor, desk.scribe.house)
         told = made(Seen(hub, view, desk.house(view), steps.lives(view), hand))
-    return {"numbers": [], "tasks": [], "path": [], "month": None, "lists": [], **told}
+    nothing = {"numbers": [], "protect": [], "tasks": [], "path": [], "month": None, "lists": []}
+    return {**nothing, "drill": "", **told}
 
 
 # The marketer
@@ -166,6 +157,7 @@ def _officer(seen: Seen) -> dict[str, Any]:
             Figure(str(len(overdue)), "rules past their review", "#reviews"),
             Figure(str(len(ownerless)), "purposes without an owner", "#owners"),
         ],
+        "protect": protecting.of_officer(seen),
         "tasks": [*waiting.alarms(seen), *access_tasks.tasks(seen), *waits, *registries],
         "month": _told(sofar),
         "lists": [
@@ -217,8 +209,10 @@ def _it(seen: Seen) -> dict[str, Any]:
             Figure(str(states["suspended"]), "accounts suspended", STAFF),
             Figure(str(len(ending)), f"API keys end within {KEY_DAYS} days", f"{STAFF}#keys"),
         ],
+        "protect": protecting.of_it(seen),
+        "drill": protecting.DRILL if seen.hub.report else "",
         "tasks": [
-            *waiting.alarms(seen), *access_tasks.tasks(seen),
+            *waiting.alarms(seen), *protecting.drifted(seen), *access_tasks.tasks(seen),
             *failing(standings), *_broken(seen), *_ending(ending, seen.zone),
             *_unasked(seen, states),
         ],
@@ -275,7 +269,7 @@ def _unasked(seen: Seen, states: Mapping[str, int]) -> list[Task]:
 
 def standing(each: Standing) -> str:
     """Say how far a follower is."""
-    name, waits = each.name.capitalize(), many(each.lag, "event")
+    name, waits = each.name.replace("_", " ").capitalize(), many(each.lag, "event")
     if each.red:
         return f"{name}: {waits} open, failing ({each.error})"
     return f"{name}: {waits} open" if each.lag else f"{name}: up to date"

@@ -151,7 +151,8 @@ def _theirs(hub: Hub, reading: Reading, card: Card) -> list[tuple[str, str]]:
 def _look(hub: Hub, use: looking.Use) -> tuple[str, str, str]:
     role = use.account.partition("/")[0]
     who = words.ROLES.get(role, role.replace("_", " ").capitalize())
-    what = str(timeline_looks.seen(use.categories, use.categories)) or "Facts that rules depend on"
+    seen = str(timeline_looks.seen(use.categories, use.categories)).replace("your ", "their ")
+    what = seen or "Facts that rules depend on"
     when = words.spoken(use.at, hub.ws.settings.zone)
     return f"{who}, {when}", what, str(timeline_looks.why(use.reason))
 

@@ -240,7 +240,8 @@ def _replace(hub: Hub, request: Request, ident: str, raw: bytes) -> Response:
     user, told = access.told(hub.kept["office"], ident), _object(raw, USER)
     if _name(told) != user.name:
         raise Refused(400, "userName does not change", "mutability")
-    return _turned(hub, request, user, _wish(told["active"]))
+    now = "active" if user.active else "suspended"
+    return _turned(hub, request, user, _wish(told["active"]) if told["said"] else now)
 
 
 def _patch(hub: Hub, request: Request, ident: str, raw: bytes) -> Response:
@@ -277,7 +278,7 @@ def _object(raw: bytes, schema: str) -> dict[str, Any]:
     if not isinstance(listed, list) or schema not in listed:
         raise Refused(400, f"schemas must name {schema}", "invalidSyntax")
     return {"userName": named.get("username"), "active": named.get("active", True),
-            "Operations": named.get("operations")}  # fmt: skip
+            "said": "active" in named, "Operations": named.get("operations")}  # fmt: skip
 
 
 def _name(told: Mapping[str, Any]) -> str:
@@ -290,9 +291,9 @@ def _name(told: Mapping[str, Any]) -> str:
 def _wish(value: Any) -> str:  # noqa: ANN401 - JSON of somebody else
     """Read `active`; some directories write it as text."""
     text = value.lower() if isinstance(value, str) else value
-    if text in (True, "true"):
+    if text is True or text == "true":
         return "active"
-    if text in (False, "false"):
+    if text is False or text == "false":
         return "suspended"
     raise Refused(400, "active is true or false", "invalidValue")
 

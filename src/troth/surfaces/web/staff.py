@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from troth import app as house
+from troth.app import leavers
 from troth.capabilities import access
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.surfaces import words
@@ -51,10 +52,13 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             return _page(hub, request, session, link=link(hub, request, token), whose=who.id)
         if act not in _ACTS:
             raise NotFound("there is no such act", "go back to the list of staff")
-        if who == session.actor:
+        if who.id == session.actor.id:
             raise Conflict("this is your own account", "ask a colleague")
         said, run = _ACTS[act]
         run(office, who, session.actor)
+        if act == "suspend":
+            for end in leavers.ends(hub.ws, session.actor):
+                end(who)
         return RedirectResponse(f"/console/staff?done={said}", 303)
 
     @app.post("/console/keys", include_in_schema=False)

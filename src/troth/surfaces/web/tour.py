@@ -1,4 +1,4 @@
-"""The tour of a demo: the marketer's day in ten minutes, and the list to drop. Changes nothing.
+"""The tour of a demo: the marketer's day, the list to drop, the round of IT. Changes nothing.
 
 Its words lie in `data/demo/tour.toml`.
 """
@@ -20,9 +20,14 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
 
     @app.api_route("/tour", methods=READ, include_in_schema=False)
     def tour(request: Request) -> Response:
-        marketers = [each for each in doors(hub, request) if each["role"] == Role.MARKETER]
-        steps = told("tour")["step"]
-        return page(hub, "tour.html", here="tour", steps=steps, marketers=marketers)
+        every, steps = doors(hub, request), told("tour")
+        marketers, keepers = (
+            [each for each in every if each["role"] == role] for role in (Role.MARKETER, Role.IT)
+        )
+        return page(
+            hub, "tour.html", here="tour", steps=steps["step"], marketers=marketers,
+            protect=steps["protect"], keepers=keepers,
+        )  # fmt: skip
 
     @app.api_route(f"/tour/{FILE}", methods=READ, include_in_schema=False)
     def sample() -> Response:

@@ -45,6 +45,16 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """One number and the page that shows the rows behind it."""
+
+    number: str
+    label: str
+    href: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What a home is made from: one look at the record."""
 
