@@ -99,6 +99,26 @@ def main(address: str, sample: Path) -> None:
         _customer(Walk(browser, address))
         officer = Walk(browser, address)
         _complaint(officer, Camera(officer, FOLDER), told)
+        _protection(Walk(browser, address))
+
+
+def _protection(gareth: Walk) -> None:
+    """Come in as IT: who can see what, where it lies, what holds, and a lost disk."""
+    camera = Camera(gareth, FOLDER)
+    gareth.come_in_as("Gareth")
+    camera.take("it-door", "main", tall=1000)
+    gareth.open("/console/access")
+    camera.take("access", "main", tall=1650)
+    gareth.open("/console/map")
+    camera.take("map", "main", tall=1450)
+    gareth.open("/console/doctor")
+    camera.take("doctor", "main", tall=1250)
+    gareth.open("/console/backups")
+    gareth.press("Lose the disk and restore yesterday")
+    wait_for(
+        lambda: "Annelie is not mailed" in gareth.text("#drill"), "the outcome of the disaster"
+    )
+    camera.take("disaster", "#drill", tall=1100)
 
 
 def _customer(thandeka: Walk) -> None:

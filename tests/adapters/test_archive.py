@@ -127,6 +127,17 @@ def test_what_is_no_record_is_said_so(tmp_path):
         filtered.before_upgrade(tmp_path / "x.db")
 
 
+@pytest.mark.parametrize("size", [5_000_000, archive.CHUNK + 1, 3 * archive.CHUNK])
+def test_a_part_far_larger_than_the_chunk_it_is_packed_into_comes_back_whole(tmp_path, size):
+    """What is packed tightly lies in the last chunk alone, and is unpacked in many steps."""
+    path, whole = tmp_path / "tight.troth-backup", bytes(size)
+    with archive.writing(path, bytes(range(32)), Counting()) as into:
+        into.add("record.db", io.BytesIO(whole), size)
+        into.close({"id": "tight"})
+    archive.Unpacked.read(path, bytes(range(32)), tmp_path / "out")
+    assert (tmp_path / "out" / "record.db").read_bytes() == whole
+
+
 if __name__ == "__main__":
     import tempfile
 

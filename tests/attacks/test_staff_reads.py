@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import marula
 import pytest
@@ -154,6 +155,13 @@ def test_who_withdraws_between_the_drawing_and_the_look_is_not_shown(house, monk
     assert house.chain(person)[-1].type == "use.refused"
 
 
+def test_left_alone_the_same_person_is_shown(house, monkeypatch):
+    """The check above can fail: without the no in between there is a face to see."""
+    monkeypatch.setattr(type(house), "say", lambda *_: None)
+    with pytest.raises(AssertionError):
+        test_who_withdraws_between_the_drawing_and_the_look_is_not_shown(house, monkeypatch)
+
+
 # 16: canaries by any route
 
 
@@ -191,6 +199,18 @@ def test_a_canary_asked_for_from_outside_raises_the_alarm(house, monkeypatch):
     ask = Ask(Actor(Role.SYSTEM, "cli"), "service", Action.READ, None, frozenset(), "marula")
     decide(house.desk, ask, ["anything"])
     assert [e.type for e in house.house_chain()].count("alarm.raised") == 1
+
+
+@pytest.mark.parametrize("way", ["reading", "cases", "decisions"])
+def test_a_route_that_does_not_sound_is_seen(house, monkeypatch, way):
+    """The checks above can fail: each route that forgets the alarm is found."""
+    silent = SimpleNamespace(sound=lambda *_: False, is_one=canaries.is_one)
+    monkeypatch.setattr(f"troth.capabilities.access.{way}.canaries", silent)
+    with pytest.raises(AssertionError):
+        if way == "decisions":
+            test_a_canary_asked_for_from_outside_raises_the_alarm(house, monkeypatch)
+        else:
+            test_every_route_to_a_canary_raises_the_alarm_within_the_call(house)
 
 
 # 17: a refused claim says the same about everybody, and reads nobody

@@ -32,6 +32,13 @@ def test_two_segments_that_differ_by_few_are_not_both_shown(shop):
     assert isinstance(again, insight.Counted), "the first answer stays what it was"
 
 
+def test_a_tracker_that_compares_nothing_is_seen(shop, monkeypatch):
+    """The check above can fail."""
+    monkeypatch.setattr("troth.capabilities.insight.tracker.near", lambda *_: False)
+    with pytest.raises(AssertionError):
+        test_two_segments_that_differ_by_few_are_not_both_shown(shop)
+
+
 def test_complementary_cells_are_not_both_shown():
     for hidden in range(1, 10):
         cells = chart.masked({"a": 40, "b": 12, "c": hidden})
@@ -40,6 +47,18 @@ def test_complementary_cells_are_not_both_shown():
         known = sum(n for n in shown.values() if isinstance(n, int))
         blank = [code for code, n in shown.items() if not isinstance(n, int)]
         assert not blank or len(blank) > 1 or total - known >= 10, shown
+
+
+def test_one_hidden_cell_alone_is_seen(monkeypatch):
+    """The check above can fail: hiding the small cell alone leaves it to a subtraction."""
+
+    def alone(counts, k=10):
+        shown = {code: n if n >= k else None for code, n in counts.items()}
+        return [chart.Counted(code, code, n, few=n is None) for code, n in shown.items()]
+
+    monkeypatch.setattr(chart, "masked", alone)
+    with pytest.raises(AssertionError):
+        test_complementary_cells_are_not_both_shown()
 
 
 def test_a_masked_address_is_not_guessed_by_filter_sort_count_or_join_in_a_thousand_questions(
@@ -73,3 +92,19 @@ def test_a_masked_address_is_not_guessed_by_filter_sort_count_or_join_in_a_thous
                     asked += 1
     assert len(answers) <= 2, answers  # no address at all, or nobody's
     assert asked >= 1_000
+
+
+def test_an_answer_that_tells_the_right_guess_is_seen(shop, monkeypatch):
+    """The check above can fail: one prefix answered otherwise than the wrong ones is found."""
+    real = people.whom
+
+    def leaking(desk, view, outside, address):
+        if address.startswith("se%"):
+            raise Fault("one of these")
+        return real(desk, view, outside, address)
+
+    monkeypatch.setattr(people, "whom", leaking)
+    with pytest.raises(AssertionError):
+        test_a_masked_address_is_not_guessed_by_filter_sort_count_or_join_in_a_thousand_questions(
+            shop
+        )

@@ -411,7 +411,7 @@ def test_a_search_that_fails_calls_nothing_complete(house, monkeypatch):
     with pytest.raises(Unavailable, match="did not end"):
         house.ws.erase(person, "rq-1")
     assert leaves(house, "erase.done") == []
-    monkeypatch.setattr(residue, "_asked", lambda _: {"unread": ["x"], "found": {}})
+    monkeypatch.setattr(residue, "_asked", lambda *_: {"unread": ["x"], "found": {}})
     with pytest.raises(Unavailable, match="cannot be searched"):
         house.ws.erase(person, "rq-1")
 

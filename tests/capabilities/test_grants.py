@@ -349,3 +349,16 @@ def test_whom_somebody_reports_to_is_read_from_what_is_published(house):
     asked = granting.ask(bench, wanted(bench), FATIMA)
     with pytest.raises(Conflict):
         granting.approve(bench, asked.id, GARETH)
+
+
+@pytest.mark.parametrize("note", ["ask ann@post.example", "she is on 082 555 0101"])
+def test_a_note_that_seems_to_name_somebody_is_never_booked(house, bench, note):
+    made = granting.ask(bench, wanted(bench), FATIMA)
+    with house.ws.store.look() as view:
+        before = view.log.size
+    for step in (granting.refuse, granting.end):
+        with pytest.raises(InvalidInput) as told:
+            step(bench, made.id, GARETH, note)
+        assert note not in str(told.value)
+    with house.ws.store.look() as view:
+        assert view.log.size == before

@@ -92,9 +92,10 @@ class Life:
         return "", None
 
     def some(self, count):
-        drawn = self.drawn.sample(self.names, min(len(self.names), count))
+        drawn = self.drawn.sample(self.names, min(len(self.names), 5 * count))
         with self.ws.store.look() as view:
-            return [p for p in (self.desk.find(view, name) for name in drawn) if p]
+            found = [p for p in (self.desk.find(view, name) for name in drawn) if p]
+        return found[:count]
 
     def answered(self, kind, name, person, /, **facts):
         """Tell that somebody was answered, and where their chain stood then."""

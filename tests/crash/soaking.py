@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import answered
 import killing
 import marula
 import witnessed
@@ -30,6 +31,7 @@ WATCHED = (
     "data/record.db-wal", "data/record.db-wal", "data/handover.log", "keys/keys.db-wal",
     "witness/restrictions", "witness/restrictions", "witness/anchors", "../backups", "keys",
 )  # fmt: skip
+CLEANSED = 15
 LONGEST = 1.2
 """Seconds a process lives at most before it is killed."""
 HARMLESS = frozenset({"Conflict", "Unavailable", "NotFound", "Shredded"})
@@ -66,7 +68,7 @@ class Soak:
     work: Path
     seed: int
     longest: float = LONGEST
-    told: wreckage.Told = field(default_factory=wreckage.Told)
+    told: answered.Told = field(default_factory=answered.Told)
     kills: Counter = field(default_factory=Counter)
     faults: Counter = field(default_factory=Counter)
     done: Counter = field(default_factory=Counter)
@@ -135,6 +137,8 @@ class Soak:
     def round(self, number):
         """Begin what is planned, kill the first, let the others end; return what is wrong."""
         self.number = number
+        if number % CLEANSED == 0:
+            self._cleansed()
         planned = plan(self.seed, number, self.longest)
         born = [self._born(planned, place) for place in range(len(planned.crew))]
         self._wait_for(planned)
@@ -150,6 +154,13 @@ class Soak:
         for place, (_, path) in enumerate(born):
             found += self._heard(path, slack, killed=not place)
         return found + wreckage.opened(self.folder, self.moment, self.told)
+
+    def _cleansed(self):
+        """Bring a fresh opt-out registry: without one nobody may be mailed after some weeks."""
+        house = marula.House(self.folder, self.moment)
+        head = marula.registry_head((self.moment - timedelta(days=1)).isoformat())
+        house.take("registry", marula.registry_hash("stranger@mail.example"), head=head)
+        house.ws.close()
 
     def reopens(self):
         """The moment at which the house is opened again: a lease later."""

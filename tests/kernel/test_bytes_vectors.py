@@ -22,6 +22,7 @@ _spec = importlib.util.spec_from_file_location("vector_files", FOLDER / "make.py
 make = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make)
 BUILT = make.files()
+OF_ADAPTERS = {"archive.json"}  # built again, and opened, by tests/adapters/test_archive.py
 
 FIELD_PAGE_ROOTS = {
     1: "773885a613489e24ce2cf76199d6a423f042e4bbf12d7eecee912ef276c65701",
@@ -42,7 +43,7 @@ def test_the_code_still_writes_the_committed_bytes(name):
 
 def test_no_vector_file_lies_there_that_nothing_builds():
     kept = {p.name for p in FOLDER.iterdir() if p.is_file()} - {"make.py"}
-    assert kept == set(BUILT)
+    assert kept == set(BUILT) | OF_ADAPTERS
 
 
 def test_every_family_tag_has_its_bytes_fixed():

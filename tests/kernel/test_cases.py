@@ -325,3 +325,17 @@ def test_a_permit_for_a_look_still_ends():
     permit = answer(**LOOK)
     assert isinstance(permit, gate.Permit)
     assert NOON < permit.until <= NOON + gate.PERMIT_LIFE
+
+
+def test_a_case_opened_by_hand_comes_back_from_a_backup_closed_and_others_as_they_were(store):
+    """A hand is known by its account, or by a source nobody else vouches for."""
+    mine = [("phone", ""), ("mail", ""), ("shop", ""), ("complaint", ""), ("ticket", "support/1")]
+    others = [("ticket", ""), ("reply", ""), ("request", "")]
+    for source, by in mine + others:
+        told = cases.Held("case:T-9", PERSON, False, source, NOON, LATER, by)  # noqa: FBT003
+        with store.book() as tx:
+            cases.put(tx, told)
+            ((key, raw),) = tx.rows(cases.TABLE, b"case:T-9/", b"", 5)
+            tx.put_row(cases.TABLE, key, cases.restored(key, raw))
+            closed = cases.held(tx, "case:T-9", PERSON)
+        assert closed == replace(told, closed=(source, by) in mine), (source, by)

@@ -10,7 +10,7 @@ import pytest
 
 from troth.adapters.memory import MemoryStore
 from troth.errors import EvidenceBroken, InvalidInput
-from troth.kernel import events, fold, gate, vault
+from troth.kernel import events, fold, gate, keyring, vault
 from troth.kernel import house as published_house
 from troth.kernel.desk import Desk, append_together
 from troth.kernel.scribe import Scribe
@@ -324,7 +324,7 @@ def test_V4_rows_read_before_a_fence_moved_are_not_kept_after_it():
 
 
 def test_the_key_cache_holds_no_more_people_than_its_bound_and_lets_the_oldest_go(monkeypatch):
-    monkeypatch.setattr(vault, "CACHE_PEOPLE", 2)
+    monkeypatch.setattr(keyring, "CACHE_PEOPLE", 2)
     keys = Watched()
     box = cast.with_keys(cast.vault(keys), WHO, OTHER, THIRD)
     for who in (WHO, OTHER, THIRD):
@@ -396,7 +396,7 @@ def test_events_of_two_chains_are_booked_together_or_not_at_all(pair):
 
 
 def test_an_older_key_read_later_does_not_become_the_newest():
-    held = vault._Entry(Instant(0))
+    held = keyring._Entry(Instant(0))
     for kver in (2, 1):
         held.take(KeyRow(WHO, "", kver, "active", b"w", b"k", 1))
     assert held.newest == {"": 2}

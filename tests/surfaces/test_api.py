@@ -6,7 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hub_shop import MARKETER, shop
 
-from troth.terms import from_zulu
+from troth.capabilities import access
+from troth.capabilities.access import cases
+from troth.kernel import looking
+from troth.terms import Action, Actor, Role, from_zulu
+
+IT = Actor(Role.IT, "gareth@marula.example")
+SYSTEM = Actor(Role.SYSTEM, "cli")
 
 PLANTED = "planted-Zq7@leak.example"
 
@@ -209,3 +215,31 @@ def test_decisions_asked_at_the_same_time_are_all_recorded_in_one_unbroken_chain
     assert told == [False, True] * 10
     assert len(s.chain("cast-objected")) == before + 10
     assert len(s.chain("cast-adult")) == agreed + 10
+
+
+def test_a_key_of_staff_sees_under_an_open_case_and_without_one_is_refused():
+    s = shop()
+    office = s.app.state.hub.kept["office"]
+    keyed = access.make_key(office, "help-desk", Role.SUPPORT, frozenset({Action.READ}), 5, IT)
+    reason = cases.open_case(
+        s.ws.desk, s.person("shop-12"), cases.Opening("API-1", "ticket"), SYSTEM
+    ).ref
+    body = {"person": "shop-12", "purpose": "service", "action": "read", "channel": None}
+
+    def told(path="/api/v1/decide", **more):
+        return s.client.post(
+            path, json=body | more, headers={"authorization": f"Bearer {keyed}"}
+        ).json()
+
+    assert [r["code"] for r in told()["reasons"]] == ["reason_missing"]
+    assert [r["code"] for r in told(reason="case:none")["reasons"]] == ["reason_missing"]
+    other = told(reason=reason, person="shop-13")
+    assert [r["code"] for r in other["reasons"]] == ["reason_without_person"]
+    assert told(reason=reason)["categories"]["contact.email"] == "last4"
+    many = {k: v for k, v in body.items() if k != "person"} | {"people": ["shop-12", "shop-13"]}
+    answer = s.client.post("/api/v1/decide/batch", json=many | {"reason": reason},
+                           headers={"authorization": f"Bearer {keyed}"}).json()  # fmt: skip
+    assert [each["agreed"] for each in answer["answers"]] == [True, False]
+    with s.ws.store.look() as view:
+        assert [u.reason for u in looking.of_person(view, s.person("shop-12"))] == [reason] * 2
+    assert told(reason="x" * 201)["code"] == "invalid"

@@ -101,3 +101,15 @@ def test_an_erased_person_leaves_nothing_that_opens_in_the_trail(shop):
     ws.erase(person, "rq-1", SYSTEM)
     assert not any(x["event"]["action"] == "data.read" for x in audit.lines(ws))
     ws.close()
+
+
+def test_an_entry_that_does_not_open_as_recorded_is_an_alert_by_its_place_alone(shop):
+    ws, person, _ = looked(shop)
+    with ws.store.look() as view:
+        body = view.bodies(person)[-1]
+    with ws.store.book() as tx:
+        tx.put_body(person, body.n, body.rec[:-1] + bytes([body.rec[-1] ^ 1]))
+    told = [x for x in audit.lines(ws) if x["event"]["action"] == audit.UNREAD]
+    assert [(x["event"]["sequence"], x["event"]["kind"]) for x in told] == [(body.seq, "alert")]
+    assert person.hex() not in json.dumps(told)
+    ws.close()

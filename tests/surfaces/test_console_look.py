@@ -20,7 +20,7 @@ LINDIWE, SIPHO = (Actor(Role.MARKETER, f"{n}@marula.example") for n in ("lindiwe
 OFFICER = Actor(Role.OFFICER, "nokuthula@marula.example")
 ROLES = {"map": "it", "doctor": "it", "people": "support", "complaint": "privacy_officer", "staff": "it", "connections": "it",
     "documents": "privacy_officer", "retention": "privacy_officer",
-    "requests": "privacy_officer",
+    "requests": "privacy_officer", "access": "it", "keys": "it", "backups": "it", "witness": "it",
 }  # fmt: skip
 """Part of the console → whose page it is; a marketer's where nothing is said."""
 FILLED = {

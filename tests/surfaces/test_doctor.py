@@ -1,5 +1,6 @@
 """The doctor: each protection has a planted violation that turns it bad, and green is looked at."""
 
+import ast
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import hub_shop
 import map_shop
@@ -17,6 +19,7 @@ from map_shop import IT
 from troth import app
 from troth.app import doctor, doctor_files, doctor_house, housekeeping, scans
 from troth.app.checks import Check
+from troth.errors import InvalidInput
 from troth.surfaces import cli
 from troth.terms import DAY, Refusal, instant
 
@@ -76,7 +79,8 @@ def test_keys_that_lie_with_the_data_are_bad(shop):
 def test_a_key_folder_moved_under_the_data_is_bad(tmp_path):
     class Moved:
         record, witness = tmp_path / "data" / "record.db", tmp_path / "witness"
-        keys = tmp_path / "data" / "keys"
+        keys, folder = tmp_path / "data" / "keys", tmp_path
+        storage, key_care = {}, {}
 
     Moved.keys.mkdir(parents=True)
     (found,) = doctor_files.keys_apart(type("W", (), {"settings": Moved})())
@@ -320,13 +324,35 @@ def test_a_look_that_breaks_is_unknown_and_never_green(shop, monkeypatch):
     assert "planted" not in found.said
 
 
-def test_a_part_that_is_not_there_adds_nothing_and_one_that_breaks_is_named(shop, monkeypatch):
-    monkeypatch.setattr(doctor, "PARTS", ("nosuchpart",))
-    assert not [c for c in doctor.examine(shop[0].ws) if "nosuch" in c.id]
-    monkeypatch.setattr(doctor, "_of", lambda _name: lambda _opened: 1 / 0)
-    assert [c.state for c in doctor.examine(shop[0].ws) if c.id == "doctor.part.nosuchpart"] == [
-        "unknown"
-    ]
+def test_a_part_that_breaks_is_named_and_never_green(shop, monkeypatch):
+    monkeypatch.setattr(doctor, "PARTS", {"planted": lambda _opened: 1 / 0})
+    found = [c.state for c in doctor.examine(shop[0].ws) if c.id == "doctor.part.planted"]
+    assert found == ["unknown"]
+
+
+def test_every_part_that_says_how_it_stands_is_asked(shop):
+    """A module of `troth.app` with checks of its own that nobody asks for protects on paper."""
+    asked = {(look.__module__, look.__name__) for look in doctor.PARTS.values()}
+    there = set()
+    for path in Path(app.__file__).parent.glob("*.py"):
+        name = f"troth.app.{path.stem}"
+        for each in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(each, ast.FunctionDef) and each.name in {"checks", "policy_checks"}:
+                there.add((name, each.name))
+    assert asked == there
+    told = {each.id for each in doctor.examine(shop[0].ws)}
+    assert {"looks.reasons", "looks.canaries", "looks.exports", "access.policy"} <= told
+
+
+def test_a_house_whose_recipients_cannot_be_read_is_not_green(shop, monkeypatch):
+    def unread(_opened):
+        raise InvalidInput("troth.toml does not read", "correct it")
+
+    monkeypatch.setattr(doctor_house.documents, "facts", unread)
+    found = {each.id: each.state for each in doctor.examine(shop[0].ws)}
+    place = doctor_house.LOOKS.index(doctor_house.outside)
+    assert found[f"doctor.house.{place}"] == "unknown"
+    assert "recipients.country" not in found
 
 
 def test_red_comes_first():

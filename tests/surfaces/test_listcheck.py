@@ -8,7 +8,9 @@ import tempfile
 import threading
 import time
 
+import cli_shop
 import listexports
+import msgspec
 import pytest
 from cast import bytes_of
 from cli_shop import run
@@ -17,11 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from troth import app
+from troth.capabilities.access import exports
 from troth.errors import InvalidInput, NotFound, Unavailable
 from troth.surfaces import list_words as told
 from troth.surfaces.web import listcheck as page
 from troth.surfaces.web import server
 from troth.surfaces.web.uploads import Upload
+from troth.terms import Reason, ReasonCode, Refusal
 
 AT = "2026-11-17T12:00:00+02:00"
 SECRET = "qzxsecret"
@@ -221,6 +225,10 @@ class Browser:
             time.sleep(0.05)
         return answer
 
+    def take(self, group, form=None):
+        form = self.form if form is None else form
+        return self.client.post(f"/console/list/take/{group}", data={"form": form})
+
     def drop(self):
         return self.client.post("/console/list/forget", data={"form": self.form})
 
@@ -240,8 +248,11 @@ def test_a_list_is_dropped_corrected_checked_and_its_groups_fetched(browser):
     assert "2 you may mail, 1 you may ask once, 5 not." in text
     rows = []
     for group in ("may_mail", "ask_once", "not"):
-        answer = browser.client.get(f"/console/list/{group}.csv")
-        assert answer.headers["content-disposition"] == f'attachment; filename="{group}.csv"'
+        answer = browser.take(group)
+        named = answer.headers["content-disposition"]
+        assert re.fullmatch(
+            rf'attachment; filename="{group}\.ex-[0-9a-f]+\.for-marketer\.until-[0-9-]+\.csv"', named
+        )
         assert answer.headers["cache-control"] == "no-store"
         rows += listexports.read_csv(answer.text)
     assert len(rows) == 8
@@ -272,7 +283,8 @@ def test_whoever_has_no_session_or_another_role_or_another_form_gets_nowhere(bro
     other = Browser()
     browser.send(WHOLE)
     browser.check()
-    assert other.client.get("/console/list/not.csv").status_code == 404
+    assert other.take("not").status_code == 404
+    assert browser.take("not", form="forged").status_code == 403
     assert "Check a list you already have" in other.look()
 
 
@@ -304,8 +316,9 @@ def test_nothing_stays_no_file_no_log_no_event(browser, tmp_path, monkeypatch, c
     size = shop().size()
     browser.send(f"email,name\n{SECRET}@post.example,{SECRET}\n{SECRET},x\n")
     browser.check()
-    browser.client.get("/console/list/not.csv")
-    browser.client.get(f"/console/list/{SECRET}.csv")
+    for name in ("not.csv", f"{SECRET}.csv", "take/not"):
+        assert browser.client.get(f"/console/list/{name}").status_code in (404, 405)
+    assert browser.take(SECRET).status_code == 404
     assert list(tmp_path.iterdir()) == []
     browser.drop()
     after = {p: p.stat().st_size for p in shop().folder.rglob("*") if p.is_file()}
@@ -316,7 +329,104 @@ def test_nothing_stays_no_file_no_log_no_event(browser, tmp_path, monkeypatch, c
     assert SECRET.encode() not in bytes_of(after)
     assert shop().size() == size
     assert SECRET not in "".join(capfd.readouterr())
-    assert browser.client.get("/console/list/not.csv").status_code == 404
+    assert browser.take("not").status_code == 404
+
+
+# What is taken out
+
+
+def house_chain():
+    with shop().ws.store.look() as view:
+        return shop().ws.desk.scribe.chain(view, shop().ws.desk.scribe.house)
+
+
+def kept_exports():
+    with shop().ws.store.look() as view:
+        return exports.listed(view)
+
+
+def test_a_file_is_booked_before_it_is_given_and_each_row_carries_the_mark(browser, monkeypatch):
+    browser.send(f"email,name\n{SECRET}@post.example,{SECRET}\nann@post.example,Ann\n")
+    browser.check()
+    order, real = [], app.write_group
+
+    def write(*given):
+        order.append(house_chain()[-1].event.type)
+        return real(*given)
+
+    monkeypatch.setattr(app, "write_group", write)
+    before = {each.id for each in kept_exports()}
+    answer = browser.take("ask_once")
+    rows = listexports.read_csv(answer.text)
+    (left,) = [each for each in kept_exports() if each.id not in before]
+    assert order == ["export.made"]
+    said = house_chain()[-1].event.payload
+    assert (said.export, said.what, said.counts) == (left.id, "list", {"people": len(rows)})
+    assert {row["troth_export"] for row in rows} == {left.line()}
+    assert "for marketer; purpose: list check; delete by 20" in left.line()
+    told = browser.client.get("/console/exports").text
+    assert left.id in told
+    assert "A list that was checked" in told
+    raw = msgspec.json.encode(left) + repr(said).encode()
+    assert SECRET.encode() not in raw
+
+
+def test_the_root_of_a_file_taken_out_is_over_its_rows(browser):
+    roots = []
+    for name in ("Ann", "Ann", "Bea"):
+        browser.send(f"email,name\na@post.example,{name}\n")
+        browser.check()
+        browser.take("ask_once")
+        roots.append(house_chain()[-1].event.payload.members)
+    assert roots[0] == roots[1] != roots[2]
+
+
+def test_where_it_cannot_be_booked_no_file_is_given(browser, monkeypatch):
+    browser.send(WHOLE)
+    browser.check()
+
+    def broken(*_given):
+        raise Unavailable("the disk is full", "make room")
+
+    monkeypatch.setattr("troth.capabilities.access.exports.prepare", broken)
+    answer = browser.take("not")
+    assert answer.status_code == 503
+    assert "post.example" not in answer.text
+
+
+def test_a_colleague_the_policy_does_not_know_takes_no_file_and_the_refusal_is_recorded(
+    browser, monkeypatch
+):
+    browser.send(WHOLE)
+    browser.check()
+    before = len(kept_exports())
+    no = Refusal((Reason(ReasonCode.UNKNOWN_ACTOR, "staff.roles", "sign_in"),))
+    monkeypatch.setattr("troth.app.policy.Chain.claim", lambda *_: no)
+    answer = browser.take("not")
+    assert answer.status_code == 403
+    assert "post.example" not in answer.text
+    assert house_chain()[-1].event.type == "claim.refused"
+    assert len(kept_exports()) == before
+
+
+def test_in_a_workspace_the_command_books_its_files_and_elsewhere_it_does_not(tmp_path):
+    folder = cli_shop.copied(cli_shop.built(), tmp_path / "ws")
+    lines = ("list", "check", put(tmp_path, WHOLE), "--sender-country", "ZA", "--json")
+    told = cli_shop.done(cli_shop.at(folder, *lines, "--out", str(tmp_path / "out"))).data
+    ident = told["export"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {each for each in names if ident in each and "until-" in each} == {
+        each for each in names if each.endswith(".csv")
+    }
+    assert len(names) == 5
+    kept = cli_shop.done(cli_shop.at(folder, "access", "exports", "--json")).data["exports"]
+    assert [(e["id"], e["what"], e["people"]) for e in kept] == [(ident, "list", 8)]
+    none = cli_shop.at(folder, *lines, "--out", str(tmp_path / "no"), "--as", "it:gareth@marula.example")
+    assert none.status == 1
+    assert not (tmp_path / "no").exists()
+    bare = checked(tmp_path, WHOLE, "--out", str(tmp_path / "bare"), "--json").data
+    assert "export" not in bare
+    assert (tmp_path / "bare" / "not.csv").is_file()
 
 
 class Kept:

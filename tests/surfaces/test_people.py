@@ -41,7 +41,7 @@ def test_showing_one_field_is_a_look_of_its_own_and_goes_as_far_as_the_role():
     assert len(shop().chain("shop-12")) == before + 1
     assert "Planted Secretname" in page
     assert "shop-12@post.example" not in page, "support sees the end of an address only"
-    assert "Your role does not see: your phone number" in page
+    assert "Your role does not see: their phone number" in page
     assert last("shop-12").payload.masks == {"contact.email": "last4"}
     post(client, outside="shop-12", case="T-2", reveal="contact.email")
     assert last("shop-12").payload.masks == {"contact.email": "last4", "identity.name": "initial"}

@@ -13,6 +13,7 @@ from hub_shop import MARKETER, shop
 from troth.capabilities import trust
 from troth.errors import InvalidInput
 from troth.kernel import events
+from troth.capabilities.access import exports
 from troth.surfaces import reporting
 from troth.terms import Actor, Role
 
@@ -127,9 +128,9 @@ def test_the_page_is_for_marketers_and_officers(role, status):
 def test_looking_at_the_report_writes_nothing_and_counting_is_a_press_of_its_own():
     client = shop().door("marketer")
     size = shop().size()
-    for path in ("/console/report", "/console/report.pdf"):
-        assert client.get(path).status_code == 200
-        assert client.head(path).status_code == 200
+    assert client.get("/console/report").status_code == 200
+    assert client.head("/console/report").status_code == 200
+    assert client.get("/console/report.pdf").status_code == 405
     assert shop().size() == size
     assert "recorded since the last count" in client.get("/console/report").text
     token = shop().form(client, "/console/report")
@@ -144,7 +145,17 @@ def test_looking_at_the_report_writes_nothing_and_counting_is_a_press_of_its_own
 
 def test_the_paper_is_a_pdf_and_a_month_without_anything_says_so():
     client = shop().door("marketer")
-    assert client.get("/console/report.pdf?month=2026-11").content.startswith(b"%PDF")
+    token = shop().form(client, "/console/report")
+    answer = client.post("/console/report.pdf", data={"form": token, "month": "2026-11"})
+    assert answer.content.startswith(b"%PDF")
+    assert re.search(r'report-2026-11\.ex-\w+\.for-marketer\.until-', str(answer.headers))
+    assert client.post("/console/report.pdf", data={"form": "x"}).status_code == 403
+    with shop().ws.store.look() as view:
+        left = [each for each in exports.listed(view) if each.what == "report"][-1]
+        last = shop().ws.desk.scribe.chain(view, shop().ws.desk.scribe.house)[-1].event
+    assert (last.type, last.payload.export, last.payload.counts) == (
+        "export.made", left.id, {"people": 0},
+    )  # fmt: skip
     quiet = client.get("/console/report?month=2020-01").text
     assert "In January 2020 no campaign wrote to anybody." in quiet
     assert client.get("/console/report?month=soon").status_code == 400

@@ -167,9 +167,10 @@ def ask(port, cert, name, path, headers=None):
     con = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=20)
     sock = socket.create_connection(("127.0.0.1", port), 20)
     con.sock = trust.wrap_socket(sock, server_hostname=name)
-    con.request("GET", path, headers={"Host": name, **(headers or {})})
-    answer = con.getresponse()
-    return answer, answer.read()
+    with contextlib.closing(con):
+        con.request("GET", path, headers={"Host": name, **(headers or {})})
+        answer = con.getresponse()
+        return answer, answer.read()
 
 
 def test_customers_and_staff_reach_the_house_by_tls(proxied):
@@ -184,8 +185,9 @@ def test_customers_and_staff_reach_the_house_by_tls(proxied):
 def test_plain_http_is_sent_to_tls(proxied):
     _, plain, _ = proxied
     con = http.client.HTTPConnection("127.0.0.1", plain, timeout=20)
-    con.request("GET", "/my", headers={"Host": NAMES[0]})
-    answer = con.getresponse()
+    with contextlib.closing(con):
+        con.request("GET", "/my", headers={"Host": NAMES[0]})
+        answer = con.getresponse()
     assert answer.status == 301
     assert answer.headers["location"] == f"https://{NAMES[0]}/my"
 

@@ -3,9 +3,10 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from troth.adapters.witness import append_line, locked
+from troth.adapters.witness import FileJournal, append_line, locked
 from troth.errors import EvidenceBroken, InvalidInput
 from troth.kernel import events, proof
 from troth.ports import Anchor
@@ -23,16 +24,21 @@ class FileAnchors:
         self._path = path
 
     def append(self, anchor: Anchor) -> None:
-        """Append one line; durable on return."""
-        line = events.canonical(
-            {
-                "at": anchor.at,
-                "cosignatures": list(anchor.cosignatures),
-                "origin": anchor.origin,
-                "root": proof.b64(anchor.root),
-                "size": anchor.size,
-            }
-        )
+        """Append one line; durable on return.
+
+        It names how far the restriction journal beside it reached: who cuts that one has to cut
+        this one too, and then it is shorter than what outsiders saw.
+        """
+        said: dict[str, object] = {
+            "at": anchor.at,
+            "cosignatures": list(anchor.cosignatures),
+            "origin": anchor.origin,
+            "root": proof.b64(anchor.root),
+            "size": anchor.size,
+        }
+        if mark := FileJournal.mark_of(self._path.with_name("restrictions")):
+            said["journal"] = mark
+        line = events.canonical(said)
         with locked(self._path) as handle:
             _drop_torn(handle)
             append_line(handle, line + b"\n")
@@ -54,6 +60,18 @@ class FileAnchors:
             return []
         return list(self._from(max(0, self._path.stat().st_size - _TAIL)))
 
+    def journal_mark(self) -> str:
+        """Return how far the newest anchor says the restriction journal reached; "" if none."""
+        if not self._path.exists():
+            return ""
+        size = self._path.stat().st_size
+        for length in (min(_TAIL, size), size):
+            for line in reversed(self._lines(size - length)):
+                with suppress(ValueError):
+                    if isinstance(mark := json.loads(line).get("journal"), str):
+                        return mark
+        return ""
+
     def all(self) -> list[Anchor]:
         """Return every anchor, oldest first.
 
@@ -63,12 +81,13 @@ class FileAnchors:
         return list(self._from(0)) if self._path.exists() else []
 
     def _from(self, start: int) -> Iterator[Anchor]:
+        yield from map(_read, self._lines(start))
+
+    def _lines(self, start: int) -> list[bytes]:
         with self._path.open("rb") as file:
             file.seek(start)
-            raw = file.read()
-        lines = raw.split(b"\n")[:-1]
-        for line in lines[1:] if start else lines:
-            yield _read(line)
+            lines = file.read().split(b"\n")[:-1]
+        return lines[1:] if start else lines
 
 
 def _read(line: bytes) -> Anchor:

@@ -25,7 +25,7 @@ _PLAIN: Final = {
 }  # fmt: skip
 
 
-def load(raw: bytes, name: str) -> Any:  # noqa: ANN401
+def load(raw: bytes, name: str) -> Any:  # noqa: ANN401 - YAML
     """Return the plain values of a YAML or JSON document.
 
     Args:
@@ -53,7 +53,7 @@ def load(raw: bytes, name: str) -> Any:  # noqa: ANN401
         raise InvalidInput(f"{name}: lies too deep", "flatten it") from None
 
 
-def _yaml() -> Any:  # noqa: ANN401
+def _yaml() -> Any:  # noqa: ANN401 - YAML
     try:
         import yaml  # noqa: PLC0415 - the extra loads when a mapping is read
     except ImportError:
@@ -63,7 +63,7 @@ def _yaml() -> Any:  # noqa: ANN401
     return yaml
 
 
-def _loader(yaml: Any) -> Any:  # noqa: ANN401
+def _loader(yaml: Any) -> Any:  # noqa: ANN401 - YAML
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -74,7 +74,7 @@ class _Builder:
         self._name = name
         self._nodes = 0
 
-    def build(self, events: Any) -> Any:  # noqa: ANN401
+    def build(self, events: Any) -> Any:  # noqa: ANN401 - YAML
         """Build the one document of a stream."""
         found: list[Any] = []
         for event in events:
@@ -84,11 +84,11 @@ class _Builder:
                 found.append(self._value(next(events), events, 0))
         return found[0] if found else None
 
-    def _wrong(self, event: Any, said: str) -> InvalidInput:  # noqa: ANN401
+    def _wrong(self, event: Any, said: str) -> InvalidInput:  # noqa: ANN401 - YAML
         line = event.start_mark.line + 1
         return InvalidInput(f"{self._name}: line {line} {said}", "correct the file")
 
-    def _value(self, event: Any, events: Any, depth: int) -> Any:  # noqa: ANN401
+    def _value(self, event: Any, events: Any, depth: int) -> Any:  # noqa: ANN401 - YAML
         self._nodes += 1
         if self._nodes > NODES_MAX:
             raise self._wrong(event, f"is past {NODES_MAX:,} values")
@@ -105,13 +105,13 @@ class _Builder:
             return self._sequence(events, depth)
         return self._mapping(events, depth)
 
-    def _sequence(self, events: Any, depth: int) -> list[Any]:  # noqa: ANN401
+    def _sequence(self, events: Any, depth: int) -> list[Any]:  # noqa: ANN401 - YAML
         out: list[Any] = []
         while type(event := next(events)).__name__ != "SequenceEndEvent":
             out.append(self._value(event, events, depth + 1))
         return out
 
-    def _mapping(self, events: Any, depth: int) -> dict[str, Any]:  # noqa: ANN401
+    def _mapping(self, events: Any, depth: int) -> dict[str, Any]:  # noqa: ANN401 - YAML
         out: dict[str, Any] = {}
         while type(event := next(events)).__name__ != "MappingEndEvent":
             if type(event).__name__ != "ScalarEvent" or event.tag or event.anchor:
@@ -121,7 +121,7 @@ class _Builder:
             out[event.value] = self._value(next(events), events, depth + 1)
         return out
 
-    def _scalar(self, event: Any) -> Any:  # noqa: ANN401
+    def _scalar(self, event: Any) -> Any:  # noqa: ANN401 - YAML
         text: str = event.value
         if event.style:  # quoted, or a block
             return text
@@ -132,7 +132,7 @@ class _Builder:
         return float(text) if _FLOAT.fullmatch(text) else text
 
 
-def dump(values: Any) -> str:  # noqa: ANN401
+def dump(values: Any) -> str:  # noqa: ANN401 - YAML
     """Write plain values as YAML that `load`, and any YAML 1.1 reader, reads back as they are."""
     yaml = _yaml()
     dumper = type("_Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})

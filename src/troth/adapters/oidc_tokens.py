@@ -146,7 +146,7 @@ def verified(token: str, key: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         from joserfc import jwt  # noqa: PLC0415 - an extra, loaded where it is used
-        from joserfc.jwk import import_key  # noqa: PLC0415
+        from joserfc.jwk import import_key  # noqa: PLC0415 - the same
     except ImportError:
         raise Unavailable(
             "the identity provider needs an extra", 'pip install "troth[oidc]"'

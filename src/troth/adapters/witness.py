@@ -102,7 +102,18 @@ class FileJournal:
         None where nothing was ever appended. A file that is shorter, or has another line there,
         was cut or exchanged.
         """
-        found = _TIP.match(self._tip.read_bytes()) if self._tip.exists() else None
+        return self.held_by(self.mark_of(self._path))
+
+    @staticmethod
+    def mark_of(path: Path) -> str:
+        """Return the mark beside a journal, length and MAC; "" where there is none."""
+        tip = path.with_name(path.name + ".tip")
+        found = _TIP.match(tip.read_bytes()) if tip.exists() else None
+        return found[0].decode().strip() if found else ""
+
+    def held_by(self, mark: str) -> list[tuple[int, str]]:
+        """Return which line a mark means, as `reached` does; none for an empty mark."""
+        found = _TIP.match(mark.encode() + b"\n")
         if found is None:
             return []
         raw = self._path.read_bytes() if self._path.exists() else b""

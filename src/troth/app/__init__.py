@@ -72,6 +72,7 @@ from troth.app.listcheck import (
     write_group,
     write_groups,
 )
+from troth.app.listtaking import take_groups, take_report
 from troth.app.messages import (
     Face,
     MessageDraft,
@@ -259,7 +260,9 @@ __all__ = [
     "submit_campaign",
     "substance",
     "take_files",
+    "take_groups",
     "take_mail",
+    "take_report",
     "template_names",
     "template_of",
     "template_versions",

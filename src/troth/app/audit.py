@@ -8,7 +8,6 @@ needs to know whom a line is about looks the sequence up in Troth, under a case 
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,8 @@ from troth.terms import Actor, Body, Instant, PersonId, Role, zulu
 
 PAGE: Final = 2_000
 ECS: Final = "8.11"
+UNREAD: Final = "entry.unreadable"
+"""Action of a line about an entry that does not open as what was recorded."""
 _OWN: Final = frozenset({Role.PERSON.value, Role.SYSTEM.value})
 Told = tuple[str, str, int, Mapping[str, Any]]
 """Category and outcome in the schema's words, severity 0 to 10, and what else may be said."""
@@ -30,7 +31,8 @@ def lines(opened: Workspace, since: int = 0) -> Iterator[dict[str, Any]]:
     """Yield what a security team is told of each recorded event, in the ledger's order.
 
     Opens every event from `since` on, 30 to 45 µs each. An erased person's events do not open
-    any more and are left out: what was told of them before stays with the collector.
+    any more and are left out: what was told of them before stays with the collector. One that
+    should open and does not is told as an alert, by its place alone.
 
     Args:
         opened: The workspace.
@@ -41,8 +43,8 @@ def lines(opened: Workspace, since: int = 0) -> Iterator[dict[str, Any]]:
         with opened.store.look() as view:
             page = view.body_at(since, PAGE)
             read = [found for body in page if (found := _opened(opened, body, view.now))]
-        for recorded in read:
-            told = _line(opened, recorded, spelt)
+        for each in read:
+            told = _line(opened, each, spelt) if isinstance(each, Recorded) else each
             if told is not None:
                 yield told
         if len(page) < PAGE:
@@ -50,10 +52,28 @@ def lines(opened: Workspace, since: int = 0) -> Iterator[dict[str, Any]]:
         since = page[-1].seq + 1
 
 
-def _opened(opened: Workspace, body: Body, at: Instant) -> Recorded | None:
-    with suppress(NotFound, EvidenceBroken):
+def _opened(opened: Workspace, body: Body, at: Instant) -> Recorded | dict[str, Any] | None:
+    try:
         return opened.desk.scribe.read(body, at)
-    return None
+    except NotFound:
+        return None
+    except EvidenceBroken:
+        return _unread(body, at)
+
+
+def _unread(body: Body, at: Instant) -> dict[str, Any]:
+    """Tell that an entry does not open as what was recorded; who it is about is not told."""
+    event = {
+        "kind": "alert",
+        "provider": "troth",
+        "dataset": "troth.audit",
+        "action": UNREAD,
+        "category": ["intrusion_detection"],
+        "outcome": "unknown",
+        "severity": 9,
+        "sequence": body.seq,
+    }
+    return {"@timestamp": zulu(at), "ecs": {"version": ECS}, "event": event}
 
 
 def _accounts(opened: Workspace) -> Callable[[bytes, str], str]:

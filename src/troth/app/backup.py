@@ -16,7 +16,6 @@ from typing import Any, Final
 from troth.adapters import archive
 from troth.adapters.drafts import FOLDERS
 from troth.adapters.sqlite import backup as filtered
-from troth.adapters.sqlite import keys as keystore
 from troth.adapters.sqlite.view import SqliteView
 from troth.app.checks import Check, State
 from troth.app.workspace import Workspace
@@ -160,15 +159,23 @@ def _require(actor: Actor) -> None:
 
 
 def backup_secret(opened: Workspace) -> bytes:
-    """Return the key that backups' own keys are wrapped under; drawn at the first backup."""
-    try:
-        return opened.keys.secret(SECRET)
-    except Unavailable:
-        place = opened.settings.keys / f"{SECRET}.key"
-        if place.exists():
-            raise
-        keystore.write_secret(place, opened.desk.randomness.take(32))
-        return opened.keys.secret(SECRET)
+    """Return the key that backups' own keys are wrapped under."""
+    opened.keys.complete(opened.desk.randomness.take)
+    return opened.keys.secret(SECRET)
+
+
+def complete_keys(opened: Workspace) -> None:
+    """Draw the key of backups in a store that never had one.
+
+    Where backups are remembered their key is lost: it is to come back from a copy of the keys,
+    and a new one must not lie in its place.
+
+    Raises:
+        Unavailable: The key folder cannot be written.
+    """
+    with opened.store.look() as view:
+        if not backups(view):
+            opened.keys.complete(opened.desk.randomness.take)
 
 
 @contextmanager

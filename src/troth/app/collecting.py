@@ -127,7 +127,7 @@ def collect_round(opened: Workspace) -> int:
             with opened.store.book() as tx:
                 collecting.stay(tx, person)
         else:
-            rights.erase(opened.desk, person, "unconfirmed", SYSTEM, opened.settle)
+            _erase(opened, person, SYSTEM)
     return booked
 
 
@@ -187,7 +187,18 @@ def _unasked(opened: Workspace, person: PersonId) -> None:
     with opened.store.look() as view:
         fresh = collecting.is_due(view, person)
     if fresh:
-        rights.erase(opened.desk, person, "unconfirmed", SYSTEM, opened.settle)
+        _erase(opened, person, SYSTEM)
+
+
+def _erase(opened: Workspace, person: PersonId, actor: Actor) -> None:
+    """Erase somebody who is here by a form alone.
+
+    The stores are not searched, and the certificate says so: a form anybody can fill in must not
+    make the house read all its files.
+    """
+    rights.erase(
+        opened.desk, person, "unconfirmed", actor, opened.settle, opened.unsearched()
+    )
 
 
 STANDING_NO: Final = frozenset(
@@ -303,7 +314,7 @@ def answer(opened: Workspace, token: str, *, yes: bool) -> PersonId | None:
         fresh = collecting.is_due(view, person)
     reader = Actor(Role.PERSON, person.hex())
     if not yes and fresh:  # the link goes with them: cut off, it is there to be clicked again
-        rights.erase(desk, person, "unconfirmed", reader, opened.settle)
+        _erase(opened, person, reader)
         return None
     if yes or not _stands(opened, person, pending):  # a yes given elsewhere stays
         status = ConsentStatus.GIVEN if yes else ConsentStatus.REFUSED

@@ -4,20 +4,40 @@ Each part says how its own protections stand (`checks` of its module); what conc
 house is looked at here. Nothing is opened, nothing is changed, nothing leaves this machine.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib import import_module
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
-from troth.app import doctor_files, doctor_house
+from troth.app import (
+    access,
+    backup,
+    base_policy,
+    doctor_files,
+    doctor_house,
+    keys,
+    looks,
+    oidc,
+    witnesses,
+)
 from troth.app.checks import Check, State, Step
 from troth.app.workspace import Workspace
 from troth.errors import Fault
 
-PARTS: Final = ("access", "backup", "keys", "oidc", "witnesses", "audit", "residue")
-"""Modules of `troth.app` that may have `checks(opened)`; one that has none adds nothing."""
 STEPS: Final[tuple[Step, ...]] = ("acquired", "used", "stored", "shared", "deleted")
 _ORDER: Final[tuple[State, ...]] = ("bad", "unknown", "good", "off")
 Look = Callable[[Workspace], Iterable[Check]]
+PARTS: Final[Mapping[str, Look]] = MappingProxyType(
+    {
+        "access": access.checks,
+        "policy": base_policy.policy_checks,
+        "looks": looks.checks,
+        "backup": backup.checks,
+        "keys": keys.checks,
+        "oidc": oidc.checks,
+        "witnesses": witnesses.checks,
+    }
+)
+"""What each part says of its own protections; named here, so that none is lost unnoticed."""
 
 
 def examine(opened: Workspace) -> list[Check]:
@@ -26,12 +46,11 @@ def examine(opened: Workspace) -> list[Check]:
     A look that fails is no green: it becomes a check whose state is unknown.
     """
     found: dict[str, Check] = {}
-    for name in PARTS:
-        look = _of(name)
-        for each in _tried(f"part.{name}", look, opened) if look else ():
+    for name, look in PARTS.items():
+        for each in _tried(f"part.{name}", look, opened):
             found[each.id] = each
-    for name, looks in (("house", doctor_house.LOOKS), ("files", doctor_files.LOOKS)):
-        for n, own in enumerate(looks):
+    for name, several in (("house", doctor_house.LOOKS), ("files", doctor_files.LOOKS)):
+        for n, own in enumerate(several):
             for each in _tried(f"{name}.{n}", own, opened):
                 found.setdefault(each.id, each)
     return ordered(found.values())
@@ -45,17 +64,6 @@ def ordered(found: Iterable[Check]) -> list[Check]:
 def bad(found: Sequence[Check]) -> list[Check]:
     """Return what does not hold."""
     return [each for each in found if each.state == "bad"]
-
-
-def _of(name: str) -> Look | None:
-    """Return a part's own look; None where there is no such part, or it has none."""
-    module = f"troth.app.{name}"
-    try:
-        return getattr(import_module(module), "checks", None)
-    except ModuleNotFoundError as missing:
-        if missing.name == module:
-            return None
-        return lambda _opened: [_unseen(f"part.{name}", "ModuleNotFoundError")]
 
 
 def _tried(name: str, look: Look, opened: Workspace) -> Iterator[Check]:

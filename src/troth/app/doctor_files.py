@@ -19,10 +19,13 @@ from typing import Any, Final
 
 from troth.adapters.sqlite import schema
 from troth.adapters.system import SystemClock
+from troth.app import backup
 from troth.app.checks import Check
 from troth.app.housekeeping import FREE_MIN
+from troth.app.keycare import care_of
 from troth.app.workspace import Workspace
-from troth.errors import Fault
+from troth.errors import Fault, InvalidInput
+from troth.settings import Settings
 from troth.terms import moment
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -66,25 +69,38 @@ def key_files(opened: Workspace) -> Iterator[Check]:
         yield Check("keys.mode", "stored", title, "bad", f"{loose:,} key files are open to others",
                     "run: chmod 600 on each file of keys/, then roll the keys")  # fmt: skip
     else:
-        yield Check("keys.mode", "stored", title, "good", "Every file of the key folder is 0600")
+        yield Check(
+            "keys.mode", "stored", title, "good", "No file of the key folder is open to others"
+        )
 
 
 def keys_apart(opened: Workspace) -> Iterator[Check]:
     """Look whether a copy of the data would take the keys with it."""
     s, title = opened.settings, "Keys lie apart from what is backed up"
     keys = s.keys.resolve()
-    for folder in (s.record.parent, s.witness):
+    for folder in (s.record.parent, s.witness, *_copied_to(s)):
         if keys.is_relative_to(folder.resolve()):
             yield Check("keys.apart", "stored", title, "bad",
                         f"The key folder lies under {folder.name}/", "move it out")  # fmt: skip
             return
-    held = [p for p in s.record.parent.rglob("*") if p.name == "keys.db" or p.suffix == ".key"]
-    if held:
-        yield Check("keys.apart", "stored", title, "bad",
-                    f"{len(held)} key files lie under data/",
-                    "move them to keys/, then roll the keys")  # fmt: skip
-        return
-    yield Check("keys.apart", "stored", title, "good", "No key lies under data/ or witness/")
+    for folder in (s.record.parent, s.witness, *_copied_to(s)):
+        held = sum(1 for p in folder.rglob("*") if p.name == "keys.db" or p.suffix == ".key")
+        if held:
+            yield Check("keys.apart", "stored", title, "bad",
+                        f"{held} key files lie under {folder.name}/",
+                        "move them to keys/, then roll the keys")  # fmt: skip
+            return
+    yield Check("keys.apart", "stored", title, "good",
+                "No key lies under data/, witness/ or what is backed up")  # fmt: skip
+
+
+def _copied_to(settings: Settings) -> list[Path]:
+    """Return the places that `[storage]` and `[keys]` name as copied, or as backups' own."""
+    places = list(care_of(settings).backed_up)
+    with suppress(InvalidInput):  # a place that is none is said by `backup.place`
+        to = backup.schedule(settings).to
+        places += [to] if to is not None else []
+    return places
 
 
 def record_settings(opened: Workspace) -> Iterator[Check]:

@@ -11,7 +11,6 @@ from troth.app.checks import Check
 from troth.app.housekeeping import DAYS, UNSIGNED_MAX, state
 from troth.app.workspace import Workspace
 from troth.capabilities.trust.recipients import HERE, recipients
-from troth.errors import InvalidInput
 from troth.kernel.calendars import local_date
 from troth.kernel.desk import CLOCK_SLACK
 from troth.terms import (
@@ -151,10 +150,7 @@ def days(opened: Workspace) -> Iterator[Check]:
 
 def outside(opened: Workspace) -> Iterator[Check]:
     """Look at everybody outside who is given data: the way there, the country, the safeguard."""
-    try:
-        facts = documents.facts(opened)
-    except InvalidInput:
-        return
+    facts = documents.facts(opened)
     found = recipients(facts)
     title = "Each recipient's country is written down"
     unknown = [each.title for each in found if not (each.country or each.here)]

@@ -4,7 +4,7 @@ Nothing here names a person or opens a value.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import msgspec
@@ -16,7 +16,7 @@ from troth.app.workspace import Workspace
 from troth.capabilities import rights
 from troth.capabilities.custody import epochs
 from troth.capabilities.rights.horizon import Horizon
-from troth.errors import EvidenceBroken, Fault, InvalidInput, NotFound
+from troth.errors import EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
 from troth.kernel.calendars import local_date
 from troth.kernel.desk import SYSTEM
 from troth.kernel.vault import Keyring
@@ -225,6 +225,53 @@ def erase(  # noqa: PLR0913 - who, why, by whom, and when the epoch ends
     done = rights.erase(opened.desk, person, request, actor, opened.settle, steps)
     residue.forget(person)
     return done
+
+
+def erase_all(
+    opened: Workspace,
+    wanted: Sequence[tuple[PersonId, str]],
+    actor: Actor,
+    uncovered: rights.Steps,
+) -> list[rights.Certificate]:
+    """Erase many people, each for a request, and search every store once for all of them.
+
+    Raises:
+        Unavailable: Something of one of them is left, or a store did not answer. Whoever was
+            found nowhere is erased and has their leaf; repeat for the others.
+    """
+    steps = around(opened, "daily", uncovered)
+    carried = []
+    for person, request in wanted:
+        residue.remember(opened, person)
+        carried.append(
+            rights.carry_out(opened.desk, person, request, actor, _settled_together, steps)
+        )
+    opened.settle()
+    found = iter(residue.scan_all(opened, [each.people for each in carried if each.people]))
+    done, left = [], []
+    for (person, _), each in zip(wanted, carried, strict=True):
+        scanned = next(found) if each.people else rights.NOT_SCANNED
+        try:
+            done.append(rights.finish(opened.desk, person, steps, each, scanned))
+        except Unavailable as fault:
+            left.append(fault)
+            continue
+        residue.forget(person)
+    if left:
+        raise left[0]
+    return done
+
+
+def _settled_together() -> None:
+    """Write-ahead logs are folded away once for all of them, before the search."""
+
+
+def unsearched(opened: Workspace, uncovered: rights.Steps) -> rights.Steps:
+    """Return the steps of an erasure after which no store is searched; its certificate says so.
+
+    For one that strangers can bring about as often as they like, and for a restore's.
+    """
+    return replace(around(opened, "daily", uncovered), scan=rights.Steps().scan)
 
 
 def finish_erasure(opened: Workspace, person: PersonId, uncovered: rights.Steps) -> None:

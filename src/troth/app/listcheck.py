@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from troth.capabilities import listcheck
+from troth.capabilities.access.exports import Export
 from troth.capabilities.listcheck import Asked, Group, Judge, Outcome, RegistryTold, Verdict
 from troth.engines.intake import csv_cell
 from troth.errors import Conflict, InvalidInput, NotFound
@@ -38,6 +39,8 @@ __all__ = [
 
 ADDED = ("troth_line", "troth_group", "troth_reason", "troth_rule", "troth_words", "troth_missing")
 """Columns put before the list's own in a download."""
+MARKED = "troth_export"
+"""Column, in a download that was booked, that tells whose it is, what for and until when."""
 Words = Callable[[Verdict], tuple[str, str]]
 """Says a verdict in words: the reason, and what is missing."""
 
@@ -135,13 +138,18 @@ def prepare_list(source: "ListFile", told: ListTold) -> tuple[str, str]:
     return country, _country(told.sender, "the sender's country")
 
 
-def write_group(checked: Checked, group: Group, file: IO[str], words: Words) -> int:
+def write_group(
+    checked: Checked, group: Group, file: IO[str], words: Words, left: Export | None = None
+) -> int:
     """Write the rows of a group as CSV, a spreadsheet's formulas made harmless; return how many.
 
-    The list is read again. Before its own columns stand `ADDED`.
+    The list is read again. Before its own columns stand `ADDED`, and the mark of the export it
+    leaves in.
     """
     writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow([*ADDED, *map(csv_cell, checked.source.headings)])
+    mark = [left.line()] if left else []
+    head = [*ADDED, *([MARKED] if left else [])]
+    writer.writerow([*head, *map(csv_cell, checked.source.headings)])
     said: dict[Verdict, Sequence[str]] = {}
     count = 0
     for place, record in enumerate(checked.source.records()):
@@ -151,15 +159,21 @@ def write_group(checked: Checked, group: Group, file: IO[str], words: Words) -> 
         told = said.get(verdict)
         if told is None:
             told = said[verdict] = (verdict.group, verdict.code, verdict.rule, *words(verdict))
-        writer.writerow([record.line, *told, *map(csv_cell, record.texts)])
+        writer.writerow([record.line, *told, *mark, *map(csv_cell, record.texts)])
         count += 1
     return count
 
 
 def write_groups(
-    checked: Checked, folder: Path, words: Words, more: Mapping[str, str]
+    checked: Checked,
+    folder: Path,
+    words: Words,
+    more: Mapping[str, str],
+    left: Export | None = None,
 ) -> list[str]:
     """Write one CSV a group, and other texts by name, readable by their owner alone.
+
+    With the export they leave in, each CSV carries its mark, in its name too.
 
     Raises:
         Conflict: A file of that name is there already; nothing of that name was touched.
@@ -169,9 +183,10 @@ def write_groups(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for group in listcheck.GROUPS:
-            with _private(folder / f"{group}.csv") as file:
-                write_group(checked, group, file, words)
-            written.append(f"{group}.csv")
+            name = left.named(group, "csv") if left else f"{group}.csv"
+            with _private(folder / name) as file:
+                write_group(checked, group, file, words, left)
+            written.append(name)
         for name, text in more.items():
             with _private(folder / name) as file:
                 file.write(text)

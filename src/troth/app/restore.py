@@ -4,9 +4,11 @@ The folder carries a mark from the first step to the last; `app.open` refuses it
 step may be repeated after a crash anywhere: run the same restore again.
 """
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from troth.adapters import archive
 from troth.adapters.sqlite import backup as filtered
@@ -31,17 +33,18 @@ from troth.app.restore_place import (
 )
 from troth.app.workspace import UNFINISHED, Workspace, wire
 from troth.app.workspace import open as open_workspace
-from troth.capabilities import custody
+from troth.capabilities import custody, merging, people
 from troth.capabilities.custody import rebuilding
 from troth.capabilities.custody import restore as again
 from troth.capabilities.outreach import steps
 from troth.capabilities.outreach.plans import OVER, Step
 from troth.capabilities.rights.replaying import erase_again
-from troth.errors import EvidenceBroken
-from troth.kernel.desk import SYSTEM
+from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound
+from troth.kernel import restrictions
+from troth.kernel.desk import SYSTEM, Desk
 from troth.kernel.vault import read_header
 from troth.settings import read_settings
-from troth.terms import PersonId
+from troth.terms import Actor, PersonId
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,10 @@ def restore(folder: Path, source: Path, given: Given) -> Restored:
     """
     digest, _ = archive.digest_of(source)
     state = begin(folder, digest)
-    take_keys(folder, given)
-    take_witness(folder, given)
+    taken = take_keys(folder, given)
+    take_witness(folder, state, given)
     if not state.step:
-        place_record(folder, source, state, given)
+        _place(folder, source, state, given, taken=taken)
     settings = read_settings(folder)
     opened = wire(settings, given.clock)
     try:
@@ -104,6 +107,16 @@ def restore(folder: Path, source: Path, given: Given) -> Restored:
     given.after("done")
     open_workspace(folder, clock=given.clock).close()
     return done
+
+
+def _place(folder: Path, source: Path, state: State, given: Given, *, taken: bool) -> None:
+    """Lay the record in place; keys that do not open it are not left lying there."""
+    try:
+        place_record(folder, source, state, given)
+    except (EvidenceBroken, InvalidInput):
+        if taken:
+            shutil.rmtree(folder / "keys")
+        raise
 
 
 # What holds again
@@ -130,10 +143,11 @@ def _hold_again(
     rebuilt = rebuilding.rebuild(desk, mine, given.watch("facts"))
     given.after("facts")
     replayed = again.replay(
-        desk, lines, _eraser(opened), state.name.encode(), given.watch("journal")
-    )
+        desk, lines, _eraser(opened), state.name.encode(), given.watch("journal"),
+        _tier(opened),
+    )  # fmt: skip
     for person in rebuilt.erased:  # by keys alone, where the journal does not say it
-        erase_again(desk, person, mine, opened.settle)
+        erase_again(desk, person, mine, opened.settle, opened.unsearched())
     given.after("journal")
     stopped = _stop_campaigns(opened)
     unknown = rebuilding.close_messages(desk, rebuilt.open, mine) + rebuilt.closed
@@ -176,9 +190,29 @@ def _noted(opened: Workspace, state: State) -> bool:
 
 def _eraser(opened: Workspace) -> again.Erase:
     def erase(person: PersonId, request: str) -> bool:
-        return erase_again(opened.desk, person, request, opened.settle)
+        return erase_again(opened.desk, person, request, opened.settle, opened.unsearched())
 
     return erase
+
+
+_TIES: Final[Mapping[str, Callable[[Desk, PersonId, PersonId, str, Actor], None]]] = {
+    restrictions.MERGE: merging.merge,
+    restrictions.UNMERGE: merging.unmerge,
+    restrictions.UNLINK: people.unlink,
+}
+
+
+def _tier(opened: Workspace) -> again.Tie:
+    def tie(act: str, person: PersonId, other: PersonId) -> bool:
+        desk = opened.desk
+        try:
+            _TIES[act](desk, person, other, again.METHOD, SYSTEM)
+        except (NotFound, Conflict):  # one of them is not here, or it is so already
+            with desk.store.look() as view:
+                return bool(view.gather([person], None) and view.gather([other], None))
+        return True
+
+    return tie
 
 
 def _stop_campaigns(opened: Workspace) -> int:

@@ -13,6 +13,7 @@ from troth.adapters.witness import FileJournal, FileSignedSize
 from troth.app.restore_place import Given, State, save
 from troth.app.workspace import Workspace
 from troth.capabilities import custody
+from troth.capabilities.custody.journal import BACKED_UP, RESTORED
 from troth.errors import EvidenceBroken, Unavailable
 from troth.kernel import ledger, proof
 from troth.terms import LogState
@@ -42,9 +43,28 @@ def read_journal(
         verdict = FORGED
     if verdict == WHOLE and not _reaches(opened, [code for code, _ in lines], given):
         verdict = CUT
+    if verdict == WHOLE and _lost_before(state, [line for _, line in lines]):
+        verdict = CUT
     if state.journal in ("", WHOLE) or verdict == WHOLE:
         state.journal = verdict
     return lines
+
+
+def _lost_before(state: State, lines: Sequence[Mapping[str, str | int]]) -> bool:
+    """Tell whether a restore since this backup went on without its whole journal.
+
+    The record then said whom it may not mail; this backup is older and does not say it. What was
+    lost then is lost still, however whole the file is that went on from there.
+    """
+    since = 0
+    for place, line in enumerate(lines):
+        if line["act"] == BACKED_UP and line.get("backup") == state.told["id"]:
+            since = place
+    return any(
+        line["act"] == RESTORED and line.get("journal", WHOLE) != WHOLE
+        for line in lines[since:]
+        if line.get("restore") != state.name
+    )
 
 
 def file_journal(opened: Workspace) -> FileJournal:
@@ -53,16 +73,25 @@ def file_journal(opened: Workspace) -> FileJournal:
 
 
 def _reaches(opened: Workspace, codes: Sequence[str], given: Given) -> bool:
-    """Tell whether a journal reaches as far as the backup, its own tip, and outsiders know."""
+    """Tell whether a journal reaches as far as the backup, its own mark, and outsiders know.
+
+    The newest anchor names the journal's end too, so a head somebody saw vouches for the journal
+    only where its anchor is there.
+    """
     with opened.store.look() as view:
         held = view.row(custody.JOURNAL, b"tip")
+    journal, anchors = file_journal(opened), FileAnchors(opened.settings.witness / "anchors")
+    beside = journal.reached()
     tips = [json.loads(held)] if held else []
-    for count, code in (*tips, *file_journal(opened).reached()):
+    for count, code in (*tips, *beside, *journal.held_by(anchors.journal_mark())):
         if len(codes) < count or codes[count - 1] != code:
             return False
-    signed = _signed(opened)
+    if codes and not beside:
+        return False
     sizes = [each.size for each in given.seen if each.origin == opened.log.origin]
-    return signed is not None and signed.size >= max(sizes, default=0)
+    anchor = anchors.newest(opened.log.origin)
+    anchored = anchor is not None and anchor.size >= max(sizes, default=0)
+    return _signed(opened) is not None and (anchored or not sizes)
 
 
 def _signed(opened: Workspace) -> LogState | None:

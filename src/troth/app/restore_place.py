@@ -12,6 +12,7 @@ from troth import crypto
 from troth.adapters import archive
 from troth.adapters.sqlite import backup as filtered
 from troth.adapters.system import FixedClock, SystemClock, SystemRandomness
+from troth.adapters.witness import FileJournal
 from troth.app.backup import RECORD, SECRET, Watch, verify_copy
 from troth.app.keycopies import restore_keys
 from troth.app.workspace import UNFINISHED, Workspace
@@ -112,14 +113,15 @@ def save(folder: Path, state: State, step: str = "") -> None:
 # Keys, journal and record in their places
 
 
-def take_keys(folder: Path, given: Given) -> None:
-    """Lay the copy of the keys in place, unless keys lie there.
+def take_keys(folder: Path, given: Given) -> bool:
+    """Lay the copy of the keys in place, unless keys lie there; return whether it did.
 
     Raises:
         InvalidInput: There are none, and none were given.
     """
-    keys = folder / "keys"
+    keys, taken = folder / "keys", False
     if given.keys is not None and not (keys / "keys.db").exists():
+        taken = True
         if given.keys.is_file():
             _unpack_keys(folder, given.keys, given)
         else:
@@ -127,6 +129,7 @@ def take_keys(folder: Path, given: Given) -> None:
         keys.chmod(0o700)
     if not (keys / "keys.db").exists():
         raise InvalidInput("there are no keys here", "restore keys/ first, or name it by --keys")
+    return taken
 
 
 def _text(path: Path) -> str:
@@ -146,11 +149,40 @@ def _unpack_keys(folder: Path, copy: Path, given: Given) -> None:
     restore_keys(folder, copy, given.clock.now(), key)
 
 
-def take_witness(folder: Path, given: Given) -> None:
-    """Lay the copy of `witness/` in place, unless a journal lies there."""
-    if given.witness is not None and not (folder / "witness" / "restrictions").exists():
-        _copy(given.witness, folder / "witness")
-    (folder / "witness").mkdir(mode=0o700, exist_ok=True)
+def take_witness(folder: Path, state: State, given: Given) -> None:
+    """Lay the copy of `witness/` in place, unless a journal lies there that is as good.
+
+    An attempt that stopped for its journal may have laid a worse copy there; it is laid aside.
+    """
+    place = folder / "witness"
+    early = state.step in ("", "placed")
+    if given.witness is not None and early and _is_better(folder, given.witness):
+        aside = folder / f"witness.before-{state.name}"
+        shutil.rmtree(aside, ignore_errors=True)
+        place.rename(aside)
+    if given.witness is not None and not (place / "restrictions").exists():
+        _copy(given.witness, place)
+    place.mkdir(mode=0o700, exist_ok=True)
+
+
+def _is_better(folder: Path, copy: Path) -> bool:
+    """Tell whether a copy's journal holds and goes on from the one in place, or that one is bad."""
+    held, new = folder / "witness" / "restrictions", copy / "restrictions"
+    secret = folder / "keys" / "journal.key"
+    if not (held.exists() and new.exists() and secret.exists()):
+        return False
+    before, after = _codes(held, secret), _codes(new, secret)
+    if after is None:
+        return False
+    return before is None or (len(after) > len(before) and after[: len(before)] == before)
+
+
+def _codes(journal: Path, secret: Path) -> list[str] | None:
+    """Return the codes of a journal's lines; None where it was changed."""
+    try:
+        return FileJournal(journal, secret.read_bytes()).tips()
+    except EvidenceBroken:
+        return None
 
 
 def _copy(source: Path, target: Path) -> None:

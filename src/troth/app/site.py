@@ -8,7 +8,7 @@ import msgspec
 from troth import crypto
 from troth.app.site_place import Goods, rules
 from troth.app.workspace import Workspace
-from troth.capabilities import insight, merging, onsite, preferences
+from troth.capabilities import merging, onsite, preferences
 from troth.engines import ranking
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import consent, gate
@@ -263,12 +263,6 @@ def content(
         opt_out(opened, found)
     person = found.keeper if found and not signal else None
     return onsite.show(opened.desk, person, shown, shelf, _visit())
-
-
-def learn_shelf(opened: Workspace, names: Mapping[str, str]) -> onsite.Shelf:
-    """Learn who shops alike, from those alone who agreed to be compared; a house event first."""
-    with opened.store.look() as view:
-        return onsite.Shelf(names, insight.learn_alike(opened.desk, view, SYSTEM, names))
 
 
 def plain_shelf(names: Mapping[str, str]) -> onsite.Shelf:

@@ -14,7 +14,7 @@ from troth.app import datamap
 from troth.app.datamap_others import published
 from troth.app.workspace import Workspace
 from troth.capabilities.access.reading import Reading, book_reading
-from troth.engines.datagraph import DataMap, Store
+from troth.engines.datagraph import Store
 from troth.errors import InvalidInput
 from troth.kernel import events
 from troth.kernel.desk import aliases, keeper, pointers
@@ -235,10 +235,10 @@ def _theirs(opened: Workspace, category: str) -> Iterator[Place]:
         yield Place(f"source:{named[key]}", named[key], "may",
                     "no mapping describes it, so nobody knows; not asked")  # fmt: skip
     for store in mapped.stores:
-        yield from _in_store(mapped, store, named.get(store.key, ""), category)
+        yield from _in_store(store, named.get(store.key, ""), category)
 
 
-def _in_store(_mapped: DataMap, store: Store, name: str, category: str) -> Iterator[Place]:
+def _in_store(store: Store, name: str, category: str) -> Iterator[Place]:
     part = f"source:{name}" if name else f"store:{store.key}"
     found: dict[str, list[str]] = {}
     for collection in store.collections:

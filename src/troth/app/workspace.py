@@ -127,6 +127,22 @@ class Workspace:
         self.follow()
         return done
 
+    def erase_all(
+        self, wanted: Sequence[tuple[PersonId, str]], actor: Actor = SYSTEM
+    ) -> list[rights.Certificate]:
+        """Erase many people, each for a request, with one search; see `app.keys.erase_all`."""
+        from troth.app import keys
+
+        done = keys.erase_all(self, wanted, actor, _around(self))
+        self.follow()
+        return done
+
+    def unsearched(self) -> rights.Steps:
+        """Return the steps of an erasure that searches nothing; see `app.keys.unsearched`."""
+        from troth.app import keys
+
+        return keys.unsearched(self, _around(self))
+
     def follow(self) -> list[following.Standing]:
         """Do what followers are due; a failing one stays open and is tried again next time."""
         standings = [_follow(self, name, run) for name, run in _followers().items()]
@@ -227,6 +243,7 @@ def open(folder: Path | str, at: Instant | None = None, clock: Clock | None = No
         _guard(opened)
         custody.found(opened.desk)
         _probe_keys(opened)
+        _complete_keys(opened)
         opened.follow()
     except BaseException:
         opened.close()
@@ -281,6 +298,7 @@ def _guard(opened: Workspace) -> None:
             raise EvidenceBroken("witness/signed is missing", "restore witness/ from its copy")
         custody.guard_start(view, custody.signer(view, opened.log))
     custody.guard_journal(opened.desk)
+    _guard_anchored(opened.settings, opened.keys.secret("journal"))
 
 
 def _probe_keys(opened: Workspace) -> None:
@@ -299,6 +317,28 @@ def _probe_keys(opened: Workspace) -> None:
                 "the key store does not open this record's keys",
                 "restore the newest copy of keys/",
             ) from None
+
+
+def _complete_keys(opened: Workspace) -> None:
+    from troth.app import backup
+
+    backup.complete_keys(opened)
+
+
+def _guard_anchored(settings: Settings, key: bytes) -> None:
+    """Refuse a restriction journal that is shorter than the newest anchor says, or another one.
+
+    Raises:
+        EvidenceBroken: It was cut together with its mark; a restore must not miss a line.
+    """
+    journal = FileJournal(settings.witness / "restrictions", key)
+    for count, code in journal.held_by(FileAnchors(settings.witness / "anchors").journal_mark()):
+        tips = journal.tips()
+        if len(tips) < count or tips[count - 1] != code:
+            raise EvidenceBroken(
+                "the restriction journal does not reach where an anchor of the ledger saw it",
+                "restore witness/ from its copy",
+            )
 
 
 # FOLLOWERS: what else happens once an event is recorded; event tag → functions, in order
@@ -349,6 +389,9 @@ FOLLOWERS: Mapping[str, tuple[Follow, ...]] = {
     "processing.restricted": (journal, notify),
     "suppression.added": (journal, notify),
     "preference.set": (journal,),
+    "person.linked": (journal,),
+    "person.merged": (journal,),
+    "person.unmerged": (journal,),
     "retention.chosen": (journal,),
     "retention.applied": (journal, retention),
     "behaviour.deleted": (journal, deletion),

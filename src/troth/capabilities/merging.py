@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from troth.errors import Conflict, InvalidInput, NotFound
-from troth.kernel import cutting, events, exclusions, fold
+from troth.kernel import cutting, events, exclusions, fold, restrictions
 from troth.kernel.desk import ALIASES, EXTERNAL, Desk, aliases, append_together, pointers
 from troth.kernel.scribe import Recorded
 from troth.ports import Transaction, View
-from troth.terms import Actor, Channel, Gathered, PersonId, PersonRecord, Role
+from troth.terms import Actor, Channel, Gathered, PersonId, PersonRecord, Prepared, Role
 
 MAY_MERGE = frozenset({Role.SYSTEM, Role.OFFICER})
 _ONE_ADDRESS = frozenset({"hard_bounce"})
@@ -52,12 +52,15 @@ def merge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Actor
             ]
             version, narrows = view.house_version, bool(exclusions.held(view, other))
         with desk.store.book(version) as tx:
-            if append_together(tx, prepared):
-                tx.put_row(ALIASES, keep + other, b"1")
-                if narrows:  # what waits for `keep` was made without the other's list
-                    cutting.outdate(tx, keep, prepared[0].n)
-                _lead(tx, [other, *aliases(tx, other)], keep)
-                return
+            if not append_together(tx, prepared):
+                continue
+            tx.put_row(ALIASES, keep + other, b"1")
+            if narrows:  # what waits for `keep` was made without the other's list
+                cutting.outdate(tx, keep, prepared[0].n)
+            _lead(tx, [other, *aliases(tx, other)], keep)
+            first = tx.size - len(prepared)
+        _journal(desk, prepared[0], first)
+        return
 
 
 def unmerge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Actor) -> None:
@@ -90,12 +93,21 @@ def unmerge(desk: Desk, keep: PersonId, other: PersonId, reason: str, actor: Act
             records = _apart(desk, view, keep, other)
             version = view.house_version
         with desk.store.book(version) as tx:
-            if append_together(tx, prepared):
-                for person, record in records.items():
-                    tx.put_record(person, record)
-                tx.put_row(ALIASES, keep + other, None)
-                _lead(tx, [other, *aliases(tx, other)], other)
-                return
+            if not append_together(tx, prepared):
+                continue
+            for person, record in records.items():
+                tx.put_record(person, record)
+            tx.put_row(ALIASES, keep + other, None)
+            _lead(tx, [other, *aliases(tx, other)], other)
+            first = tx.size - len(prepared)
+        _journal(desk, prepared[0], first)
+        return
+
+
+def _journal(desk: Desk, prepared: Prepared, seq: int) -> None:
+    """Note in the restriction journal who is one from now on, or no more: a restore repeats it."""
+    line = restrictions.line(prepared.person, prepared.payload, seq)
+    desk.journal.note_all([line] if line else [])
 
 
 def _require_officer(actor: Actor) -> None:

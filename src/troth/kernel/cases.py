@@ -24,6 +24,8 @@ EVERYBODY: Final = "audience:all"
 """Everybody a purpose may reach: an audience that needs no publishing."""
 OF_STAFF: Final = frozenset({"case", "request"})
 """Kinds that contain people by a row; the others contain whom a narrowing has just found."""
+BY_HAND: Final = frozenset({"phone", "mail", "shop", "complaint"})
+"""Sources of a case that nobody but the account itself vouches for."""
 _REQUESTS_END: Final = frozenset({"fulfilled", "denied", "withdrawn", "expired"})
 _REF = re.compile(r"(case|request|campaign|audience):[A-Za-z0-9._-]{1,64}")
 _PAGE = 500
@@ -135,7 +137,10 @@ def _keep(tx: Transaction, prepared: Prepared, said: events.CaseActed) -> None:
     before = held(tx, ref, prepared.person)
     if said.act == "opened":
         until = from_zulu(said.until) if said.until else Instant(0)
-        put(tx, Held(ref, prepared.person, False, said.source, prepared.at, until))  # noqa: FBT003
+        opened = Held(
+            ref, prepared.person, closed=False, source=said.source, opened=prepared.at, until=until
+        )
+        put(tx, opened)
     elif before is not None:
         put(tx, replace(before, closed=True))
 
@@ -143,7 +148,10 @@ def _keep(tx: Transaction, prepared: Prepared, said: events.CaseActed) -> None:
 def _follow(tx: Transaction, prepared: Prepared, said: events.RequestActed) -> None:
     ref = f"request:{said.request}"
     if said.act == "opened":
-        opened = Held(ref, prepared.person, False, "request", prepared.at, Instant(0))  # noqa: FBT003
+        opened = Held(
+            ref, prepared.person, closed=False, source="request", opened=prepared.at,
+            until=Instant(0),
+        )  # fmt: skip
         put(tx, opened)
     elif (before := held(tx, ref, prepared.person)) is not None:
         if said.act == "linked":
@@ -154,8 +162,18 @@ def _follow(tx: Transaction, prepared: Prepared, said: events.RequestActed) -> N
 
 def put(tx: Transaction, told: Held) -> None:
     """Write a reason's row and note that it leads to the person."""
-    value = [told.closed, told.source, told.opened, told.until, told.by, told.other]
-    put_pointer(tx, told.person, TABLE, _key(told.ref, told.person), msgspec.json.encode(value))
+    put_pointer(tx, told.person, TABLE, _key(told.ref, told.person), _value(told))
+
+
+def restored(key: bytes, raw: bytes) -> bytes:
+    """Return a row of a backup as it may come back: what somebody opened by hand is closed.
+
+    It may have been closed since the backup, and the looks that came of it are not all logged any
+    more: who still needs it opens it anew. Tickets, requests and answers come back as they were.
+    """
+    ref = key[: -PERSON_BYTES - 1].decode()
+    told = _read(ref, PersonId(key[-PERSON_BYTES:]), raw)
+    return _value(replace(told, closed=True)) if told.by or told.source in BY_HAND else raw
 
 
 def forget(tx: Transaction, told: Held) -> None:
@@ -165,6 +183,11 @@ def forget(tx: Transaction, told: Held) -> None:
 
 def _key(ref: str, person: PersonId) -> bytes:
     return ref.encode() + b"/" + person
+
+
+def _value(told: Held) -> bytes:
+    value = [told.closed, told.source, told.opened, told.until, told.by, told.other]
+    return msgspec.json.encode(value)
 
 
 def _read(ref: str, person: PersonId, raw: bytes) -> Held:

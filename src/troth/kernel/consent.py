@@ -81,6 +81,12 @@ class Resolution(NamedTuple):
     purpose: str
 
 
+def counts(found: Resolution, house: House) -> bool:
+    """Tell whether a yes stands and it is known that it was not taken back since."""
+    given = found.status in GRANTING and found.act is not None
+    return given and found.act is not None and found.act.at > house.unsure_before
+
+
 class Scope(NamedTuple):
     """Keys of the standings that bear on one purpose and channel; made by `scope`, kept by users.
 
@@ -536,7 +542,7 @@ def level(record: PersonRecord, house: House, at: Instant, *, ground: bool) -> i
     """
     if record.level >= 0:
         return FREE_LEVEL if _closed_above(record, house, at) else record.level
-    agreed = agreed_categories(record, house, at)
+    agreed = agreed_categories(record, house, at, after=house.unsure_before)
     reached = [
         k for k, opens in enumerate(house.levels) if k > FREE_LEVEL and opens and opens <= agreed
     ]
@@ -544,7 +550,12 @@ def level(record: PersonRecord, house: House, at: Instant, *, ground: bool) -> i
 
 
 def _closed_above(record: PersonRecord, house: House, at: Instant) -> bool:
-    """Tell whether a level above 1 was chosen and nothing of what it opens is agreed any more."""
-    if record.level <= FREE_LEVEL or agreed_categories(record, house, at):
+    """Tell whether a level above 1 was chosen and nothing of what it opens is agreed any more.
+
+    What was agreed no later than `House.unsure_before` is not agreed any more: nobody knows.
+    """
+    if record.level <= FREE_LEVEL:
         return False
+    if agreed_categories(record, house, at):
+        return not agreed_categories(record, house, at, after=house.unsure_before)
     return any(stands(record, where, at)[0] in DENYING for where in _personalising(house, ""))

@@ -6,10 +6,11 @@ strings in NFC, times in whole UTC seconds with `Z`. Reading decodes, validates 
 count; nobody re-encodes them, and old versions are read for ever.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import msgspec
 
@@ -29,7 +30,15 @@ VERSION = 1
 MAX_INT = 2**53
 MAX_PUBLIC_BYTES = 65_535
 _encoder = msgspec.json.Encoder(order="sorted")
-_decoder = msgspec.json.Decoder()
+
+
+def _no_float(_text: str) -> NoReturn:
+    raise ValueError
+
+
+_decoder = msgspec.json.Decoder(float_hook=_no_float)
+_UNUSUAL = re.compile(rb"null|[0-9]{16}|[^\x00-\x7f]")
+"""What `canonical` treats of its own: without it the encoder alone writes the one spelling."""
 _ENVELOPE = frozenset({"v", "type", "at", "psid", "n", "prev", "actor"})
 
 
@@ -311,7 +320,11 @@ class UseRefused(Payload):
 @_family
 @dataclass(frozen=True, slots=True)
 class UsePermitted(Payload):
-    """A use of a named person's data was asked for from outside and permitted, until a moment."""
+    """A use of a named person's data was asked for from outside and permitted, until a moment.
+
+    Attributes:
+        reason: The case or request that staff named to see or take out data.
+    """
 
     TYPE = "use.permitted"
     purpose: str
@@ -323,6 +336,7 @@ class UsePermitted(Payload):
     until: str
     channel: str | None = None
     waiver: str | None = None
+    reason: str | None = None
 
 
 @_family
@@ -1080,10 +1094,36 @@ def _is_spelled(event: Event, value: Mapping[str, Any], raw: bytes) -> bool:
     out |= {"psid": event.person.hex(), "n": event.n, "prev": event.prev}
     if "actor" in value:
         out["actor"] = event.actor
+    if _UNUSUAL.search(raw) is None:
+        return _encoder.encode(out) == raw
     try:
         return canonical(out) == raw
     except InvalidInput:
         return False
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What an event says of its place: enough to walk a chain."""
+
+    type: str
+    psid: str
+    n: int
+    prev: str
+
+
+_links = msgspec.json.Decoder(Link)
+
+
+def link(raw: bytes) -> Link:
+    """Read the place of an event and nothing of what it says; a tenth of the cost of `decode`.
+
+    Raises:
+        EvidenceBroken: It has none.
+    """
+    try:
+        return _links.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise EvidenceBroken("an event does not say its place") from None
 
 
 def public_entry(statement: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ still narrows whom it belongs to, and never widens. An undone merge is folded as
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from troth.kernel import consent, events, merging, wishes
 from troth.kernel.house import newest_purposes
@@ -129,6 +129,10 @@ _STEPS: dict[type[Any], Callable[[PersonRecord, Any, Instant, int], PersonRecord
     events.PersonMerged: lambda r, p, _at, _n: r if p.keeps else replace(r, alias=p.other),
     events.PersonUnmerged: lambda r, _p, _at, _n: replace(r, alias=""),
 }
+
+
+TYPES: Final = frozenset(tag for tag, (cls, _) in events.FAMILIES.items() if cls in _STEPS)
+"""Types of the events that say something to the gate: a fold needs no others."""
 
 
 def step(record: PersonRecord, payload: events.Payload, at: Instant, n: int) -> PersonRecord:

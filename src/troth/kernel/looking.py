@@ -28,10 +28,8 @@ BY_HAND, TICKET = "by_hand", "ticket"
 NOBODY: Final = PersonId(bytes(PERSON_BYTES))
 """Stands for whoever is not searched for yet: a claim is judged before anybody is."""
 _OF_RIGHTS: Final = frozenset({"exclusive", "reports_to"})
-"""Keys of `[access]` that are about rights and read elsewhere."""
-_KEYS: Final = _OF_RIGHTS | {"cases", "case_days", "export_days", "people_per_day", "together"}
-_GRANTING: Final = frozenset({"reports_to", "exclusive"})
 """Keys of `[access]` that are about temporary rights, read where those are."""
+_KEYS: Final = _OF_RIGHTS | {"cases", "case_days", "export_days", "people_per_day", "together"}
 _DAY_BYTES, _ACCOUNT_BYTES, _N_BYTES = 4, 16, 8
 _PAGE = 1_000
 
@@ -68,7 +66,7 @@ def read_looks(shipped: Mapping[str, Any], published: Mapping[str, Any]) -> Look
     Raises:
         InvalidInput: A key is unknown or of the wrong kind; names it, never a value.
     """
-    if unknown := published.keys() - _KEYS - _GRANTING:
+    if unknown := published.keys() - _KEYS:
         raise _wrong(f"has no {min(map(str, unknown))}", f"use one of {', '.join(sorted(_KEYS))}")
     told = {name: shipped[name] for name in _KEYS & shipped.keys()} | dict(published)
     cases = told.get("cases", BY_HAND)

@@ -4,7 +4,7 @@ One shape for whoever writes a line: the use case right after its commit, or the
 finds it missing after a crash between commit and journal. A line is known by its ledger sequence.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from troth.kernel import events
@@ -14,6 +14,8 @@ Line = tuple[str, Mapping[str, str | int], int]
 """Act, facts, ledger sequence of the event it is about."""
 
 RESTRICTION, SUPPRESSION, ERASURE, PARTIAL = "restriction", "suppression", "erasure", "partial"
+MERGE, UNMERGE, UNLINK = "merge", "unmerge", "unlink"
+ASKED, REGISTRY = "asked", "registry"
 
 
 def line(person: PersonId, payload: events.Payload, seq: int) -> Line | None:
@@ -87,7 +89,21 @@ def _kept(said: events.RetentionChosen) -> _Facts | None:
     return RESTRICTION, {"status": "kept", "scopes": said.scope, "months": said.months}
 
 
+def _merged(said: events.PersonMerged) -> _Facts | None:
+    """Tell who became one, in the chain that stays: what either said no to since is the other's."""
+    return (MERGE, {"other": said.other}) if said.keeps else None
+
+
+def _linked(said: events.PersonLinked) -> _Facts | None:
+    """Tell that a mandate ended, in the chain of whom it was for."""
+    ended = said.ended and not said.relation.endswith("_for")
+    return (UNLINK, {"other": said.other}) if ended else None
+
+
 _TOLD: dict[type[Any], Callable[[Any], _Facts | None]] = {
+    events.PersonLinked: _linked,
+    events.PersonMerged: _merged,
+    events.PersonUnmerged: lambda said: (UNMERGE, {"other": said.other}),
     events.ConsentAct: _consent,
     events.ProcessingRestricted: _restricted,
     events.PersonErasing: lambda said: (ERASURE, {"request": said.request}),
@@ -96,6 +112,23 @@ _TOLD: dict[type[Any], Callable[[Any], _Facts | None]] = {
     events.PreferenceSet: _wished,
     events.RetentionChosen: _kept,
 }
+
+
+def asked(sups: Iterable[bytes], seq: int) -> list[Line]:
+    """Return the lines of addresses that are asked for consent: each may be asked once, ever."""
+    told = [sup.hex() for sup in sups]
+    pages = [told[i : i + _PAGE] for i in range(0, len(told), _PAGE)]
+    return [(ASKED, {"sups": ",".join(page)}, seq) for page in pages]
+
+
+_PAGE = 200
+
+
+def with_addresses(told: Line, sups: Iterable[bytes]) -> Line:
+    """Add the codes of whose addresses a no is about: a restore may not know the person at all."""
+    act, facts, seq = told
+    codes = ",".join(sorted({sup.hex() for sup in sups}))
+    return (act, {**facts, "sups": codes}, seq) if codes and "purpose" in facts else told
 
 
 def suppressed(sup: bytes, block: Block, seq: int) -> Line:

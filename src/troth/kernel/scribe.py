@@ -1,8 +1,9 @@
 """Write events ready to be booked, and read a person's chain back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from troth import crypto
 from troth.errors import EvidenceBroken
@@ -120,16 +121,53 @@ class Scribe:
             EvidenceBroken: A number is missing, the newest event is not the head, or an event
                 does not name the one before it.
         """
+        return self._walked(view, person, self._whole)
+
+    def told(self, view: View, person: PersonId, types: Container[str]) -> list[Recorded]:
+        """Read of a person's chain the events of some types, the whole of it checked.
+
+        Every event is opened and its commitment computed, as for `chain`, and raises alike; one of
+        another type is read no further than to its place.
+        """
+
+        def some(body: Body, at: Instant) -> _Linked:
+            plain = self._vault.open_event(body.person, body.n, body.rec, at)
+            salt, raw = plain[: proof.SALT_BYTES], plain[proof.SALT_BYTES :]
+            place, c = events.link(raw), proof.commitment(salt, raw)
+            if (place.psid, place.n) != (body.person.hex(), body.n):
+                raise EvidenceBroken(f"entry {body.seq} says it is another event than its place")
+            wanted = place.type in types
+            recorded = Recorded(events.decode(raw), salt, raw, c, body.seq) if wanted else None
+            return _Linked(place.prev, c, recorded)
+
+        return self._walked(view, person, some)
+
+    def _whole(self, body: Body, at: Instant) -> "_Linked":
+        recorded = self.read(body, at)
+        return _Linked(recorded.event.prev, recorded.c, recorded)
+
+    def _walked(
+        self, view: View, person: PersonId, read: Callable[[Body, Instant], "_Linked"]
+    ) -> list[Recorded]:
         bodies = view.bodies(person)
         self._vault.keys.key(person, view.now)
         found = view.gather([person], None)
         out, prev = [], b""
         for n, body in enumerate(bodies, 1):
-            recorded = self.read(body, view.now)
-            if body.n != n or recorded.event.prev != proof.b64(prev):
+            linked = read(body, view.now)
+            if body.n != n or linked.prev != proof.b64(prev):
                 raise EvidenceBroken(f"the chain breaks before entry {body.seq}")
-            out.append(recorded)
-            prev = recorded.c
-        if found and found[0].head != Head(len(out), prev):
+            if linked.recorded is not None:
+                out.append(linked.recorded)
+            prev = linked.c
+        if found and found[0].head != Head(len(bodies), prev):
             raise EvidenceBroken(f"a chain ends before its head at {found[0].head.n}")
         return out
+
+
+class _Linked(NamedTuple):
+    """An event as a link of its chain; `recorded` where it was read whole."""
+
+    prev: str
+    c: bytes
+    recorded: Recorded | None

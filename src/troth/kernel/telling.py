@@ -2,6 +2,7 @@
 
 from troth.kernel import events, gate
 from troth.kernel.facts import House
+from troth.kernel.looking import is_look
 from troth.kernel.reasons import told_reasons
 from troth.terms import Refusal, UseRequest, zulu
 
@@ -48,6 +49,7 @@ def permitted(request: UseRequest, permit: gate.Permit, inputs: str) -> events.U
         until=zulu(permit.until),
         channel=request.channel,
         waiver=permit.waiver or None,
+        reason=(request.reason or None) if is_look(request) else None,
     )
 
 

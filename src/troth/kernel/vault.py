@@ -1,412 +1,85 @@
-"""Personal data at rest: records, keys, behaviour chunks; opened by a `Permit` and nothing else.
+"""Personal data at rest: opened by a `Permit` and by nothing else.
 
-Formats (fixed for ever by tests/vectors): RECORD = 0x01 || alg || kver || nonce12 || ct || tag16
-under AES-256-GCM with length-prefixed AAD; keys wrapped under shard keys; KCV beside each wrapped
-key. "No key", "key not yet made" and "key shredded" are three different answers.
+The bytes lie in `records` and `chunks`, the keys in `keyring`; this is the one door to values.
 """
 
 import re
-import struct
-import threading
-from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import pairwise
-from typing import Annotated, Any, TypedDict
-
-import msgspec
 
 from troth import crypto
-from troth.errors import Conflict, EvidenceBroken, InvalidInput, NotFound, Unavailable
-from troth.kernel import events
+from troth.errors import EvidenceBroken, InvalidInput, NotFound
+from troth.kernel.chunks import CHUNK_EVENTS, VERSION, Chunk, pack_chunk, since_then, unpack_chunk
 from troth.kernel.columns import Columns
 from troth.kernel.gate import Permit
+from troth.kernel.keyring import CACHE_S, TRIES, Keyring, Rewrapped, Shredded
 from troth.kernel.masks import masked as _masked
-from troth.ports import KeyStore, Randomness
+from troth.kernel.records import (
+    AES_256_GCM,
+    FORMAT,
+    HEADER,
+    KCV_BYTES,
+    OVERHEAD,
+    SHARDS,
+    DataKey,
+    key_check,
+    lp,
+    read_header,
+    record_aad,
+    rewrap,
+    seal,
+    shard_of,
+    unwrap,
+    wrap,
+    wrap_aad,
+)
+from troth.ports import Randomness
 from troth.terms import (
     DAY,
-    PERSON_BYTES,
-    SECOND,
     Action,
     Instant,
-    KeyRow,
     PersonId,
     Sealed,
     address_field,
 )
 
-FORMAT = 0x01
-AES_256_GCM = 0x01
-HEADER = struct.Struct(">BBI")
-_ROW = struct.Struct(f">I{PERSON_BYTES}sIQIQII")  # person, row, version, kver behind lengths
-_WRAPPED = struct.Struct(">IIIIII")  # kver, epoch and shard, each behind its length
-_NONCE_AT, _SEALED_AT = HEADER.size, HEADER.size + crypto.NONCE_BYTES
-OVERHEAD = HEADER.size + crypto.NONCE_BYTES + crypto.TAG_BYTES
-SHARDS = 1024
-KCV_BYTES = 16
+__all__ = [
+    "AES_256_GCM",
+    "CACHE_S",
+    "CHUNK_EVENTS",
+    "EVENT_FIELD",
+    "FORMAT",
+    "HEADER",
+    "INDEX_BYTES",
+    "KCV_BYTES",
+    "OVERHEAD",
+    "SHARDS",
+    "TRIES",
+    "Chunk",
+    "DataKey",
+    "Keyring",
+    "Rewrapped",
+    "Shredded",
+    "Vault",
+    "key_check",
+    "lp",
+    "pack_chunk",
+    "read_header",
+    "record_aad",
+    "rewrap",
+    "seal",
+    "search_mac",
+    "shard_of",
+    "since_then",
+    "unpack_chunk",
+    "unwrap",
+    "wrap",
+    "wrap_aad",
+]
+
 INDEX_BYTES = 16
 EVENT_FIELD = "event"
-_RECORD_KEY, _CHECK_VALUE = b"pv1rec\x01", b"pv1kcv\x01"
-CACHE_S = 60
-CACHE_PEOPLE = 20_000
-TRIES = 5
-
-
-def lp(*parts: bytes) -> bytes:
-    """Concatenate with each part's length in four bytes before it, so that no two lists agree."""
-    return b"".join([len(p).to_bytes(4, "big") + p for p in parts])
-
-
-def shard_of(person: PersonId) -> int:
-    """Return the shard whose key wraps this person's keys."""
-    return int.from_bytes(person[:8], "big") % SHARDS
-
-
-def record_aad(  # noqa: PLR0913 - the six things a record is bound to
-    workspace: bytes, field_id: str, person: PersonId, row: int, version: int, kver: int
-) -> bytes:
-    """Return the AAD that binds a record to its place; swapping any of these fails to open."""
-    place = _ROW.pack(len(person), person, 8, row, 8, version, 4, kver)
-    return _aad_head(workspace, field_id) + place
-
-
-@lru_cache(maxsize=1024)
-def _aad_head(workspace: bytes, field_id: str) -> bytes:
-    return lp(b"pv1", workspace, field_id.encode())
-
-
-def wrap_aad(workspace: bytes, row: KeyRow) -> bytes:
-    """Return the AAD of a wrapped key: a row put back under another epoch or scope won't open."""
-    who = row.person
-    place = _WRAPPED.pack(4, row.kver, 4, row.epoch, 4, shard_of(who))
-    return _wrap_head(workspace, len(who)) + who + _scope(row.scope) + place
-
-
-@lru_cache(maxsize=64)
-def _wrap_head(workspace: bytes, length: int) -> bytes:
-    return lp(b"dek1", workspace) + length.to_bytes(4, "big")
-
-
-@lru_cache(maxsize=1024)
-def _scope(scope: str) -> bytes:
-    return lp(scope.encode())
-
-
-class DataKey:
-    """One unwrapped key and its derived record key; HKDF runs once per unwrap."""
-
-    __slots__ = ("kver", "person", "record", "scope")
-
-    def __init__(
-        self, person: PersonId, scope: str, kver: int, raw: bytes, record: bytes = b""
-    ) -> None:
-        """Derive the record key, unless it was derived already; `raw` itself is not kept."""
-        self.person = person
-        self.scope = scope
-        self.kver = kver
-        self.record = crypto.Aead(record or _derived(raw)[1])
-
-
-def key_check(raw: bytes) -> bytes:
-    """Return the key check value stored beside a wrapped key: GCM alone does not commit to it."""
-    return _derived(raw)[0][:KCV_BYTES]
-
-
-def _derived(raw: bytes) -> tuple[bytes, bytes]:
-    """Derive a key's check value and record key."""
-    return crypto.derived(raw, _CHECK_VALUE, _RECORD_KEY)
-
-
-def seal(key: DataKey, nonce: bytes, plain: bytes, aad: bytes) -> bytes:
-    """Return a RECORD. The AAD must come from `record_aad` with the key's `kver`."""
-    return HEADER.pack(FORMAT, AES_256_GCM, key.kver) + nonce + key.record.seal(nonce, plain, aad)
-
-
-def read_header(rec: bytes) -> tuple[int, bytes, bytes]:
-    """Split a RECORD into (kver, nonce, ciphertext and tag).
-
-    Raises:
-        EvidenceBroken: Too short, or of a format or algorithm this program does not know.
-    """
-    if len(rec) < OVERHEAD:
-        raise EvidenceBroken("a sealed value is shorter than its frame")
-    form, alg, kver = HEADER.unpack_from(rec)
-    if form != FORMAT or alg != AES_256_GCM:
-        raise EvidenceBroken("a sealed value has an unknown format")
-    return kver, rec[_NONCE_AT:_SEALED_AT], rec[_SEALED_AT:]
-
-
-def wrap(shard_key: bytes, nonce: bytes, raw: bytes, workspace: bytes, row: KeyRow) -> bytes:
-    """Seal a key under its shard key, as a RECORD whose kver is the key's."""
-    sealed = crypto.Aead(shard_key).seal(nonce, raw, wrap_aad(workspace, row))
-    return HEADER.pack(FORMAT, AES_256_GCM, row.kver) + nonce + sealed
-
-
-def unwrap(shard_key: bytes, workspace: bytes, row: KeyRow) -> bytes:
-    """Open a wrapped key and check it against its KCV.
-
-    Raises:
-        EvidenceBroken: Another epoch's row was put back, or key and check value differ.
-    """
-    return _unwrap(crypto.Aead(shard_key), workspace, row)[0]
-
-
-def rewrap(  # noqa: PLR0913 - from where to where
-    old: crypto.Aead, new: crypto.Aead, nonce: bytes, workspace: bytes, row: KeyRow, epoch: int
-) -> KeyRow:
-    """Wrap a key anew under the key its shard has in another epoch; raises as `unwrap` does."""
-    raw, _ = _unwrap(old, workspace, row)
-    place = (row.person, row.scope, row.kver, row.state)
-    aad = wrap_aad(workspace, KeyRow(*place, b"", row.kcv, epoch, row.fence_at))
-    wrapped = HEADER.pack(FORMAT, AES_256_GCM, row.kver) + nonce + new.seal(nonce, raw, aad)
-    return KeyRow(*place, wrapped, row.kcv, epoch, row.fence_at)
-
-
-def _unwrap(shard: crypto.Aead, workspace: bytes, row: KeyRow) -> tuple[bytes, bytes]:
-    """Return the key, and the record key derived from it."""
-    kver, nonce, sealed = read_header(row.wrapped)
-    raw = shard.open(nonce, sealed, wrap_aad(workspace, row))
-    check, record = _derived(raw)
-    if kver != row.kver or not crypto.same(check[:KCV_BYTES], row.kcv):
-        raise EvidenceBroken("a key does not match its check value; restore the key store")
-    return raw, record
-
-
-class Rewrapped(Conflict):
-    """The shard a key was wrapped for got a new key meanwhile; nothing was stored."""
-
-
-class _Moved(Exception):  # noqa: N818 - never leaves this file
-    """Key row and shard key are of two epochs: one was read before a roll, one after."""
-
-
-class Shredded(NotFound):
-    """The key was destroyed on purpose: nothing under this id is readable, ever again."""
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A person's key rows as read, and the keys unwrapped from them so far."""
-
-    read_at: Instant
-    rows: dict[tuple[str, int], KeyRow] = field(default_factory=dict)
-    newest: dict[str, int] = field(default_factory=dict)
-    shredded: set[tuple[str, int]] = field(default_factory=set)
-    broken: dict[tuple[str, int], EvidenceBroken] = field(default_factory=dict)
-    keys: dict[tuple[str, int], DataKey] = field(default_factory=dict)
-    reread: bool = False
-
-    def gone(self, scope: str, kver: int) -> bool:
-        """Tell whether a key that is not here was destroyed, alone or with all of the person's.
-
-        A person's data key that has a newer version was only replaced: they themselves are not.
-        """
-        whole = "" not in self.newest and any(s == "" for s, _ in self.shredded)
-        return whole or any(s == scope and kver in (0, v) for s, v in self.shredded)
-
-    def take(self, row: KeyRow) -> None:
-        """Note a row as read; it is unwrapped when it is asked for."""
-        scope, kver = row.scope, row.kver
-        if row.state == "shredded":
-            self.shredded.add((scope, kver))
-            return
-        self.rows[scope, kver] = row
-        if kver > self.newest.get(scope, 0):
-            self.newest[scope] = kver
-
-
-class Keyring:
-    """Unwrapped keys, cached at most `CACHE_S` seconds and dropped when a fence moves."""
-
-    def __init__(self, workspace: bytes, store: KeyStore, randomness: Randomness) -> None:
-        """Serve the keys of one workspace (`workspace`: its 16-byte id)."""
-        self.workspace = workspace
-        self._store = store
-        self._random = randomness
-        self._cache: OrderedDict[PersonId, _Entry] = OrderedDict()
-        self._fence = -1
-        self._shards: dict[int, tuple[int, crypto.Aead]] = {}
-        self._lock = threading.Lock()
-
-    def secret(self, name: str) -> bytes:
-        """Return a named secret of the key store."""
-        return self._store.secret(name)
-
-    def load(self, people: Sequence[PersonId], at: Instant) -> None:
-        """Read the key rows of these people in one go; each key is unwrapped at its first use.
-
-        A row that does not open spoils that key alone: `key` raises for it, others stay readable.
-
-        Raises:
-            Unavailable: The key store or its key-encryption key does not answer.
-        """
-        self._entries(people, at)
-
-    def _entries(self, people: Sequence[PersonId], at: Instant) -> dict[PersonId, _Entry]:
-        """Return every entry itself: another thread may clear the cache at any moment."""
-        fence = self._store.fence()
-        with self._lock:
-            if fence != self._fence:
-                self._cache.clear()
-                self._shards.clear()
-                self._fence = fence
-        oldest = at - CACHE_S * SECOND
-        out: dict[PersonId, _Entry] = {}
-        missing: dict[PersonId, _Entry] = {}
-        for person in people:
-            entry = self._cache.get(person)
-            if entry is not None and oldest <= entry.read_at <= at:
-                out[person] = entry
-            else:
-                missing[person] = _Entry(at)
-        if missing:
-            for row in self._store.rows(list(missing)):
-                missing[row.person].take(row)
-            self._keep(missing, fence, max(CACHE_PEOPLE, len(people)))
-            out |= missing
-        return out
-
-    def _keep(self, read: Mapping[PersonId, _Entry], fence: int, most: int) -> None:
-        with self._lock:
-            for person in read:
-                self._cache.pop(person, None)
-            if self._fence == fence:
-                self._cache.update(read)
-            while len(self._cache) > most:
-                self._cache.popitem(last=False)
-
-    def _shard(self, person: PersonId) -> tuple[int, crypto.Aead]:
-        """Return epoch and key of a person's shard, set up once between two fences."""
-        shard = shard_of(person)
-        held = self._shards.get(shard)
-        if held is None:
-            epoch, raw = self._store.shard_key(shard)
-            held = self._shards[shard] = (epoch, crypto.Aead(raw))
-        return held
-
-    def _unwrapped(self, entry: _Entry, place: tuple[str, int]) -> DataKey | None:
-        """Unwrap a key at its first use; one that does not open is noted as broken."""
-        row = entry.rows.get(place)
-        if row is None or place in entry.broken:
-            return None
-        try:
-            epoch, shard = self._shard(row.person)
-            if epoch != row.epoch and not entry.reread:
-                raise _Moved
-            if epoch != row.epoch:
-                raise EvidenceBroken("a key row is of another epoch")  # noqa: TRY301 - noted below
-            made = _unwrap(shard, self.workspace, row)
-        except EvidenceBroken as fault:
-            entry.broken[place] = fault
-            return None
-        key = entry.keys[place] = DataKey(row.person, row.scope, row.kver, *made)
-        return key
-
-    def key(self, person: PersonId, at: Instant, scope: str = "", kver: int = 0) -> DataKey:
-        """Return the person's key of a scope; `kver` 0 means the newest.
-
-        Raises:
-            Shredded: It was destroyed.
-            NotFound: It was never made.
-            EvidenceBroken: It is there and does not open, or not as the key it was.
-        """
-        entry = self._cache.get(person)
-        if entry is None or not at - CACHE_S * SECOND <= entry.read_at <= at:
-            entry = self._entries([person], at)[person]
-        place = (scope, kver or entry.newest.get(scope, 0))
-        try:
-            found = entry.keys.get(place) or self._unwrapped(entry, place)
-        except _Moved:
-            entry = self._again(person, at)
-            place = (scope, kver or entry.newest.get(scope, 0))
-            found = self._unwrapped(entry, place)
-        if found is not None and not entry.broken:
-            return found
-        broken = max(
-            (v for s, v in list(entry.broken) if s == scope and kver in (0, v)), default=0
-        )
-        if broken > (found.kver if found else 0):
-            raise entry.broken[scope, broken].with_traceback(None)
-        if found is not None:
-            return found
-        if entry.gone(scope, kver):
-            raise Shredded("the key under this id was destroyed; nothing here can be read again")
-        raise NotFound("no key was made yet under this id")
-
-    def _again(self, person: PersonId, at: Instant) -> _Entry:
-        """Read a person's key rows and the shard keys anew: an epoch ended meanwhile."""
-        self._forget(person)
-        with self._lock:
-            self._shards.clear()
-        entry = self._entries([person], at)[person]
-        entry.reread = True
-        return entry
-
-    def has(self, person: PersonId, at: Instant, scope: str = "") -> bool:
-        """Say whether a readable key of this scope exists."""
-        try:
-            self.key(person, at, scope)
-        except NotFound:
-            return False
-        return True
-
-    def destroyed(self, person: PersonId, at: Instant, scope: str = "") -> bool:
-        """Say whether the key of this scope was destroyed: nothing may be sealed there again."""
-        try:
-            self.key(person, at, scope)
-        except Shredded:
-            return True
-        except NotFound:
-            return False
-        return False
-
-    def following(self, person: PersonId, at: Instant, scope: str) -> int:
-        """Return the version after every one this scope ever had, destroyed ones included."""
-        entry = self._entries([person], at)[person]
-        return 1 + max((v for s, v in (*entry.rows, *entry.shredded) if s == scope), default=0)
-
-    def make(self, wanted: Sequence[tuple[PersonId, str, int]]) -> None:
-        """Make keys `(person, scope, kver)`; durable on return, before anything is sealed by them.
-
-        Raises:
-            Conflict: One exists, or the person or scope is fenced; none was made.
-            Unavailable: The key store does not answer.
-        """
-        for _ in range(TRIES):
-            self._store.fence()
-            try:
-                self._store.add([self._made(*each) for each in wanted])
-            except Rewrapped:  # an epoch ended between reading a shard key and storing
-                continue
-            for person, _, _ in wanted:
-                self._forget(person)
-            return
-        raise Unavailable("the key store keeps changing its shard keys", "repeat in a moment", 1)
-
-    def _made(self, person: PersonId, scope: str, kver: int) -> KeyRow:
-        epoch, shard_key = self._store.shard_key(shard_of(person))
-        raw = self._random.take(crypto.KEY_BYTES)
-        row = KeyRow(person, scope, kver, "active", b"", key_check(raw), epoch)
-        nonce = self._random.take(crypto.NONCE_BYTES)
-        wrapped = wrap(shard_key, nonce, raw, self.workspace, row)
-        return KeyRow(person, scope, kver, "active", wrapped, row.kcv, epoch)
-
-    def _forget(self, person: PersonId) -> None:
-        with self._lock:
-            self._cache.pop(person, None)
-
-    def shred(
-        self, person: PersonId, scopes: Sequence[str] | None, at: Instant, below: int = 0
-    ) -> int:
-        """Destroy keys; see `KeyStore.shred`. The cache forgets them at once."""
-        self._forget(person)
-        try:
-            return self._store.shred(person, scopes, at, below)
-        finally:
-            self._forget(person)
+_WEEKS = re.compile(r"([1-9][0-9]{0,2})w")
 
 
 class Vault:
@@ -501,7 +174,7 @@ class Vault:
 
     def open_chunks(
         self, permit: Permit, rows: Iterable[Sealed], category: str, at: Instant
-    ) -> list["Chunk"]:
+    ) -> list[Chunk]:
         """Open behaviour as far as a category reaches, if the permit covers it.
 
         A category such as `purchases.13w` reaches the scope `purchases` and the last 13 weeks;
@@ -516,7 +189,7 @@ class Vault:
 
     def open_windows(
         self, permit: Permit, rows: Iterable[Sealed], categories: Sequence[str], at: Instant
-    ) -> dict[str, list["Chunk"]]:
+    ) -> dict[str, list[Chunk]]:
         """Open behaviour once for several categories, each cut to what it reaches.
 
         Asks for each category, raises and leaves out what `open_chunks` would.
@@ -548,7 +221,7 @@ class Vault:
         for row in rows:
             if row.field.partition("/")[0] != scope:
                 raise InvalidInput(f"{category} does not reach this scope")
-            into.take(person, self._open(person, row, at), since, FORMAT)
+            into.take(person, self._open(person, row, at), since, VERSION)
 
     def _reach(self, permit: Permit, category: str, at: Instant) -> tuple[str, int]:
         """Return the scope a permitted category reaches, and since when."""
@@ -604,7 +277,7 @@ class Vault:
         """Return the keyed digest a value of this field has; equal texts have equal ones."""
         return crypto.mac(self.keys.secret("bi"), lp(b"value", field_id.encode(), text.encode()))
 
-    def reopen_chunk(self, person: PersonId, row: Sealed, at: Instant) -> "Chunk":
+    def reopen_chunk(self, person: PersonId, row: Sealed, at: Instant) -> Chunk:
         """Open a chunk to append to it or to delete from it: upkeep, shown to nobody."""
         return unpack_chunk(self._open(person, row, at))
 
@@ -686,167 +359,3 @@ def _is_address(permit: Permit, field_id: str) -> bool:
 def search_mac(secret: bytes, channel: str, normalised: str) -> bytes:
     """Return the MAC by which an address is found; 16 bytes, under the search key."""
     return crypto.mac(secret, lp(channel.encode(), normalised.encode()))[:INDEX_BYTES]
-
-
-# Behaviour chunks
-
-CHUNK_EVENTS = 4_096
-_WEEKS = re.compile(r"([1-9][0-9]{0,2})w")
-_CHUNK_HEAD = struct.Struct(">BII")
-_COLUMNS = (("at", "q"), ("kind", "B"), ("item", "I"), ("amount", "q"), ("units", "i"))
-_WIDTH = struct.calcsize(">" + "".join(code for _, code in _COLUMNS))
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Up to `CHUNK_EVENTS` behaviour events of one person in columns.
-
-    Attributes:
-        at: Instants, UTC microseconds.
-        kind: Index into `kinds`.
-        item: Index into `items`.
-        amount: Minor units of `currency`.
-        units: How many; negative for a return.
-        kinds: Words such as purchase, return, view.
-        items: Item ids.
-        groups: Product groups; `item_group` says which one each item belongs to.
-        tail: Rare fields, canonical JSON values.
-    """
-
-    at: Sequence[int]
-    kind: Sequence[int]
-    item: Sequence[int]
-    amount: Sequence[int]
-    units: Sequence[int]
-    kinds: tuple[str, ...]
-    items: tuple[str, ...]
-    groups: tuple[str, ...]
-    item_group: tuple[int, ...]
-    currency: str
-    source: str
-    tail: Mapping[str, str] = field(default_factory=dict)
-
-
-def pack_chunk(chunk: Chunk) -> bytes:
-    """Write a chunk: version, count, tail length, columns big-endian, tail as canonical JSON.
-
-    Raises:
-        InvalidInput: More than `CHUNK_EVENTS` events, columns of different lengths, not in order
-            of time, or a number that has no room in its column.
-    """
-    count = len(chunk.at)
-    columns = [getattr(chunk, name) for name, _ in _COLUMNS]
-    if count > CHUNK_EVENTS or any(len(c) != count for c in columns):
-        raise InvalidInput("a chunk's columns are too long or differ in length")
-    if any(earlier > later for earlier, later in pairwise(chunk.at)):
-        raise InvalidInput("a chunk's events are not in order of time")
-    tail = _tail_encode(chunk)
-    try:
-        packed = [
-            struct.pack(f">{count}{code}", *column)
-            for (_, code), column in zip(_COLUMNS, columns, strict=True)
-        ]
-    except struct.error:
-        raise InvalidInput("a number has no room in its column of a chunk") from None
-    return _CHUNK_HEAD.pack(FORMAT, count, len(tail)) + b"".join(packed) + tail
-
-
-def unpack_chunk(plain: bytes) -> Chunk:
-    """Read what `pack_chunk` writes.
-
-    Raises:
-        EvidenceBroken: Another version, lengths that do not add up, or a tail of another shape.
-    """
-    if len(plain) < _CHUNK_HEAD.size:
-        raise EvidenceBroken("a behaviour chunk is not whole")
-    version, count, tail_length = _CHUNK_HEAD.unpack_from(plain)
-    start = _CHUNK_HEAD.size
-    if version != FORMAT or len(plain) != start + count * _WIDTH + tail_length:
-        raise EvidenceBroken("a behaviour chunk is not whole")
-    numbers = _columns(count).unpack_from(plain, start)
-    columns = [numbers[i : i + count] for i in range(0, len(_COLUMNS) * count, count or 1)]
-    return _tail_decode(columns or [()] * len(_COLUMNS), plain[start + count * _WIDTH :])
-
-
-@lru_cache(maxsize=1024)
-def _columns(count: int) -> struct.Struct:
-    return struct.Struct(">" + "".join(f"{count}{code}" for _, code in _COLUMNS))
-
-
-def since_then(chunk: Chunk, since: int) -> Chunk:
-    """Return the part of a chunk from an instant on; its columns are in order of time."""
-    start = bisect_left(chunk.at, since)
-    if not start:
-        return chunk
-    return Chunk(
-        chunk.at[start:],
-        chunk.kind[start:],
-        chunk.item[start:],
-        chunk.amount[start:],
-        chunk.units[start:],
-        chunk.kinds,
-        chunk.items,
-        chunk.groups,
-        chunk.item_group,
-        chunk.currency,
-        chunk.source,
-        chunk.tail,
-    )
-
-
-def _tail_encode(chunk: Chunk) -> bytes:
-    return events.canonical(
-        {
-            "kinds": chunk.kinds,
-            "items": chunk.items,
-            "groups": chunk.groups,
-            "item_group": chunk.item_group,
-            "currency": chunk.currency,
-            "source": chunk.source,
-            "tail": chunk.tail,
-        }
-    )
-
-
-class _Tail(TypedDict):
-    currency: str
-    groups: list[str]
-    item_group: list[Annotated[int, msgspec.Meta(gt=-events.MAX_INT, lt=events.MAX_INT)]]
-    items: list[str]
-    kinds: list[str]
-    source: str
-    tail: dict[str, str]
-
-
-_tail_reader = msgspec.json.Decoder(_Tail)
-_tail_writer = msgspec.json.Encoder(order="sorted")
-
-
-def _tail_words(tail: bytes) -> Mapping[str, Any]:
-    """Read a tail's canonical JSON of the known shape; plain ASCII by a shorter way."""
-    try:
-        words = _tail_reader.decode(tail)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise EvidenceBroken("a behaviour chunk is not whole") from None
-    if tail.isascii() and _tail_writer.encode(words) == tail:
-        return words
-    return events.read_canonical(tail)
-
-
-def _tail_decode(columns: Sequence[tuple[int, ...]], tail: bytes) -> Chunk:
-    words = _tail_words(tail)
-    at, kind, item, amount, units = columns
-    return Chunk(
-        at=at,
-        kind=kind,
-        item=item,
-        amount=amount,
-        units=units,
-        kinds=tuple(words["kinds"]),
-        items=tuple(words["items"]),
-        groups=tuple(words["groups"]),
-        item_group=tuple(words["item_group"]),
-        currency=words["currency"],
-        source=words["source"],
-        tail=words["tail"],
-    )

@@ -16,16 +16,20 @@ from troth.surfaces import (
     cli_access,
     cli_audit,
     cli_backup,
+    cli_campaign,
     cli_case,
+    cli_connections,
+    cli_consent,
     cli_doctor,
     cli_keys,
     cli_map,
+    cli_person,
     cli_staff,
     cli_witness,
     faults,
 )
 from troth.surfaces.commands.answer import Answer
-from troth.surfaces.frame import Command, Running, Stopped, everywhere
+from troth.surfaces.frame import Running, Stopped, asked, everywhere
 
 if TYPE_CHECKING:
     from troth.surfaces.commands.call import Call
@@ -157,116 +161,6 @@ def list_check(call: "Call", file: str, **options: Any) -> Answer:  # noqa: ANN4
 # People
 
 
-@root.group()
-def consent() -> None:
-    """What a person agreed to, refused or withdrew.
-
-    PERSON is an outside id or an e-mail address; `-` reads it from standard input.
-    """
-
-
-_BY = ["self", "competent_person", "authorised_agent", "staff"]
-
-
-def _act(function: Command) -> Command:
-    for option in (
-        click.argument("person", metavar="PERSON"),
-        click.option("--purpose", default="marketing", show_default=True),
-        click.option("--channel", "channels", multiple=True, help="Repeat for several."),
-        click.option("--method", default="", help="How: checkbox, button, paper, call_recording."),
-        click.option("--proof", default="", help="Reference to what proves it."),
-        click.option("--notice", default="", metavar="NAME@VERSION", help="The notice shown."),
-        click.option("--category", "categories", multiple=True, help="For personalise."),
-        click.option("--level", type=click.IntRange(0, 5), help="For personalise."),
-        click.option("--by", default="self", show_default=True, type=click.Choice(_BY)),
-        click.option("--occurred", default="", metavar="TIME", help="When, if not now."),
-        click.option("--receipt", default="", metavar="FILE", help="Write the receipt here."),
-    ):
-        function = option(function)
-    return function
-
-
-@consent.command("give")
-@everywhere
-@_act
-def consent_give(call: "Call", person: str, **told: object) -> Answer:
-    """Record that a person agreed; needs notice, method and proof, and names each channel."""
-    from troth.surfaces.commands import consent as acts
-
-    return acts.record(call, "given", person, acts.read_told(told))
-
-
-@consent.command("refuse")
-@everywhere
-@_act
-def consent_refuse(call: "Call", person: str, **told: object) -> Answer:
-    """Record that a person was asked and said no."""
-    from troth.surfaces.commands import consent as acts
-
-    return acts.record(call, "refused", person, acts.read_told(told))
-
-
-@consent.command("withdraw")
-@everywhere
-@_act
-def consent_withdraw(call: "Call", person: str, **told: object) -> Answer:
-    """Stop a purpose (all marketing, if none is named) on a channel, or on all of them."""
-    from troth.surfaces.commands import consent as acts
-
-    return acts.record(call, "withdrawn", person, acts.read_told(told))
-
-
-@consent.group("record")
-def consent_record() -> None:
-    """Consent records (ISO/IEC TS 27560): files people were given."""
-
-
-@consent_record.command("verify")
-@click.argument("file", metavar="FILE")
-@everywhere
-def consent_record_verify(call: "Call", file: str) -> Answer:
-    """Check that a file is one of ours and still stands."""
-    from troth.surfaces.commands import record
-
-    return record.verify(call, file)
-
-
-@consent_record.command("show")
-@click.argument("file", metavar="FILE")
-@everywhere
-def consent_record_show(call: "Call", file: str) -> Answer:
-    """Say what a consent record tells, in whatever spelling; needs no workspace."""
-    from troth.surfaces.commands import record
-
-    return record.show(call, file)
-
-
-@consent.command("show")
-@click.argument("person", metavar="PERSON")
-@click.option("--reason", default="", help="The case or request this is for; the person sees it.")
-@everywhere
-def consent_show(call: "Call", person: str, reason: str) -> Answer:
-    """Show what stands and how it came about; the look itself is recorded first."""
-    from troth.surfaces.commands import consent as acts
-
-    return acts.show(call, person, reason)
-
-
-@consent.command("as-of")
-@click.argument("person", metavar="PERSON")
-@click.option("--valid", required=True, metavar="TIME", help="What held at this moment …")
-@click.option(
-    "--known", default="", metavar="TIME", help="… as far as it was known by then [now]."
-)
-@click.option("--reason", default="", help="The case or request this is for; the person sees it.")
-@everywhere
-def consent_as_of(call: "Call", person: str, valid: str, known: str, reason: str) -> Answer:
-    """Show what held at one moment as it was known at another."""
-    from troth.surfaces.commands import consent as acts
-
-    return acts.as_of(call, person, (valid, known), reason)
-
-
 @root.command()
 @click.argument("person", metavar="PERSON")
 @click.option("--purpose", required=True)
@@ -289,13 +183,8 @@ def erase(call: "Call", person: str, request: str, *, now: bool) -> Answer:
     """Make everything held about a person unreadable, for good, and print the certificate."""
     from troth.surfaces.commands import rights
 
-    asked = now or _asked("Erase this person for good? This cannot be undone")
-    return rights.erase(call, person, request, agreed=asked, now=now)
-
-
-def _asked(question: str) -> bool:
-    """Ask a person at a terminal; where there is none the answer is no."""
-    return sys.stdin.isatty() and click.confirm(question, err=True)
+    agreed = now or asked("Erase this person for good? This cannot be undone")
+    return rights.erase(call, person, request, agreed=agreed, now=now)
 
 
 @root.group()
@@ -380,171 +269,6 @@ def receipt_verify(call: "Call", file: str, policy: str) -> Answer:
 
 
 @root.group()
-def person() -> None:
-    """One person: what stands about them, and what is learnt of them.
-
-    PERSON, OTHER and KEEP are outside ids or e-mail addresses; `-` reads one from standard input.
-    No name or address is ever shown or said back.
-    """
-
-
-_whom = click.argument("person", metavar="PERSON")
-_other = click.argument("other", metavar="OTHER")
-_keep = click.argument("keep", metavar="KEEP")
-_why = click.option("--reason", default="", help="Why, or the case; the person sees it.")
-_came = click.option("--source", default="cli", show_default=True, help="How it came, a word.")
-
-
-@person.command("show")
-@_whom
-@_why
-@everywhere
-def person_show(call: "Call", person: str, reason: str) -> Answer:
-    """Show stage, facts, dealings, links and merged records; no value is opened."""
-    from troth.surfaces.commands import person as one
-
-    return one.show(call, person, reason)
-
-
-@person.command("relate")
-@_whom
-@click.option(
-    "--kind",
-    required=True,
-    type=click.Choice(["sale", "inquiry", "contract", "donation", "membership"]),
-)
-@click.option("--on", required=True, metavar="DATE", help="When, in the house's zone.")
-@click.option("--goods", default="", help="Product group.")
-@click.option("--brand", default="", help="Whose customer [the workspace's].")
-@click.option("--until", default="", metavar="DATE", help="When a contract ends.")
-@click.option("--details-given", is_flag=True, help="Their address was obtained in this very act.")
-@click.option("--objection-offered", is_flag=True, help="And they could easily say no there.")
-@_came
-@everywhere
-def person_relate(call: "Call", person: str, **told: Any) -> Answer:  # noqa: ANN401
-    """Record a sale, inquiry, contract, donation or membership; nothing is agreed by it."""
-    from troth.surfaces.commands import person as one
-
-    return one.relate(call, person, one.Told(collected=told.pop("details_given"), **told))
-
-
-@person.command("address")
-@_whom
-@click.option("--channel", required=True, type=click.Choice(["email", "sms", "push", "post"]))
-@click.option("--to", required=True, metavar="ADDRESS", help="The new one; - reads it.")
-@click.option("--region", default="", metavar="CODE", help="Of a number without country code.")
-@_came
-@everywhere
-def person_address(  # noqa: PLR0913 - one parameter per option
-    call: "Call", person: str, channel: str, to: str, region: str, source: str
-) -> Answer:
-    """Put a new address in the place of the old one; a no of theirs goes along."""
-    from troth.surfaces.commands import person as one
-
-    return one.address(call, person, channel, to, source, region)
-
-
-@person.command("link")
-@_whom
-@_other
-@click.option(
-    "--relation",
-    required=True,
-    type=click.Choice(["competent_person", "contact_of", "agent"]),
-    help="As what OTHER acts for PERSON.",
-)
-@click.option(
-    "--born",
-    type=click.IntRange(1900, 2200),
-    help="The year PERSON was born: it ends when they are 18.",
-)
-@_came
-@everywhere
-def person_link(  # noqa: PLR0913 - one parameter per option
-    call: "Call",
-    person: str,
-    other: str,
-    relation: Any,  # noqa: ANN401
-    born: int | None,
-    source: str,
-) -> Answer:
-    """Record that OTHER may act for PERSON; it opens nothing by itself."""
-    from troth.surfaces.commands import person as one
-
-    return one.link(call, person, other, relation, born, source)
-
-
-@person.command("unlink")
-@_whom
-@_other
-@_came
-@everywhere
-def person_unlink(call: "Call", person: str, other: str, source: str) -> Answer:
-    """End it: nothing OTHER says counts for PERSON any more."""
-    from troth.surfaces.commands import person as one
-
-    return one.unlink(call, person, other, source)
-
-
-@person.command("merge")
-@_keep
-@_other
-@_why
-@everywhere
-def person_merge(call: "Call", keep: str, other: str, reason: str) -> Answer:
-    """Make OTHER a part of KEEP: one human being, the stricter answer of both (officer)."""
-    from troth.surfaces.commands import person as one
-
-    return one.merge(call, keep, other, reason)
-
-
-@person.command("unmerge")
-@_keep
-@click.option("--which", required=True, type=click.IntRange(1), help="Its number in `show`.")
-@_why
-@everywhere
-def person_unmerge(call: "Call", keep: str, which: int, reason: str) -> Answer:
-    """Take a merged record out of KEEP again (officer)."""
-    from troth.surfaces.commands import person as one
-
-    return one.unmerge(call, keep, which, reason)
-
-
-@person.command("package")
-@_whom
-@click.option("--out", required=True, metavar="FILE", help="The ZIP file to write.")
-@_why
-@everywhere
-def person_package(call: "Call", person: str, out: str, reason: str) -> Answer:
-    """Write what is held about a person for their request, as far as the role may take it out."""
-    from troth.surfaces.commands import package
-
-    return package.write(call, person, Path(out), reason)
-
-
-@person.command("restrict")
-@_whom
-@_why
-@everywhere
-def person_restrict(call: "Call", person: str, reason: str) -> Answer:
-    """Keep everything and use it for nothing, from the next decision on."""
-    from troth.surfaces.commands import person as one
-
-    return one.restrict(call, person, reason)
-
-
-@person.command("resume")
-@_whom
-@_why
-@everywhere
-def person_resume(call: "Call", person: str, reason: str) -> Answer:
-    """End a restriction; what was agreed before counts again."""
-    from troth.surfaces.commands import person as one
-
-    return one.resume(call, person, reason)
-
-
-@root.group()
 def retention() -> None:
     """Keeping nothing longer than a purpose needs it."""
 
@@ -601,245 +325,6 @@ def documents_publish(call: "Call") -> Answer:
     from troth.surfaces.commands import documents as papers
 
     return papers.publish(call)
-
-
-# Campaigns
-
-
-@root.group()
-def audience() -> None:
-    """Audiences: audiences/NAME.toml."""
-
-
-@audience.command("preview")
-@click.argument("name")
-@everywhere
-def audience_preview(call: "Call", name: str) -> Answer:
-    """Say how many would be reached, and how many not, and why; nobody is named."""
-    from troth.surfaces.commands import audience as audiences
-
-    return audiences.preview(call, name)
-
-
-@audience.command("list")
-@everywhere
-def audience_list(call: "Call") -> Answer:
-    """List the published audiences."""
-    from troth.surfaces.commands import audience as audiences
-
-    return audiences.listed(call)
-
-
-@audience.command("show")
-@click.argument("name")
-@everywhere
-def audience_show(call: "Call", name: str) -> Answer:
-    """Show an audience in words, what it reads, its text and its versions."""
-    from troth.surfaces.commands import audience as audiences
-
-    return audiences.show(call, name)
-
-
-@audience.command("count")
-@click.argument("name")
-@everywhere
-def audience_count(call: "Call", name: str) -> Answer:
-    """Say how many are in it, may be reached, and what keeps the others out."""
-    from troth.surfaces.commands import audience as audiences
-
-    return audiences.count(call, name)
-
-
-@audience.command("fairness")
-@click.argument("name")
-@everywhere
-def audience_fairness(call: "Call", name: str) -> Answer:
-    """Say what an audience may stand for and whom it can never hold."""
-    from troth.surfaces.commands import audience as audiences
-
-    return audiences.fairness(call, name)
-
-
-@audience.command("rebuild")
-@everywhere
-def audience_rebuild(call: "Call") -> Answer:
-    """Build the audience engine's copy anew from the record; needs the extra [reach]."""
-    from troth.surfaces.commands import campaign as campaigns
-
-    return campaigns.rebuild(call)
-
-
-@root.group()
-def campaign() -> None:
-    """A campaign sends the template NAME to the audience NAME, at most once to each person."""
-
-
-def _planned(function: Command) -> Command:
-    for option in (
-        click.argument("name"),
-        click.option("--template", default="", help="Another template than NAME."),
-        click.option("--audience", default="", help="Another audience than NAME."),
-    ):
-        function = option(function)
-    return function
-
-
-@campaign.command("check")
-@everywhere
-@_planned
-def campaign_check(call: "Call", name: str, template: str, audience: str) -> Answer:
-    """Say whether the campaign could go out: template, purpose, permission, registry, sender."""
-    from troth.surfaces.commands import campaign as campaigns
-
-    return campaigns.check(call, campaigns.Plan(name, template, audience))
-
-
-@campaign.command("test")
-@everywhere
-@_planned
-@click.option("--level", type=click.IntRange(1, 5), default=1, show_default=True)
-@click.option("--out", default="", metavar="FILE", help="Where [NAME-levelK.eml].")
-@click.option("--to", default="", metavar="ADDRESS", help="Send it to yourself instead.")
-def campaign_test(  # noqa: PLR0913 - one parameter per option
-    call: "Call", name: str, template: str, audience: str, level: int, out: str, to: str
-) -> Answer:
-    """Write the message as a level shows it, with sample words; nobody's data is opened."""
-    from troth.surfaces.commands import campaign as campaigns
-
-    return campaigns.test(call, campaigns.Plan(name, template, audience), level, out, to)
-
-
-@campaign.command("send")
-@everywhere
-@_planned
-@click.option("--relay", default="", metavar="HOST:PORT", help="Instead of the workspace's relay.")
-@click.option("--yes", is_flag=True, help="Do not ask before sending.")
-def campaign_send(  # noqa: PLR0913 - one parameter per option
-    call: "Call", name: str, template: str, audience: str, relay: str, *, yes: bool
-) -> Answer:
-    """Decide for each candidate, book, hand over; a repeated run never sends twice."""
-    from troth.surfaces.commands import campaign as campaigns
-
-    plan = campaigns.Plan(name, template, audience)
-    return campaigns.send(call, plan, relay, lambda text: yes or _asked(text))
-
-
-@campaign.command("status")
-@click.argument("name")
-@everywhere
-def campaign_status(call: "Call", name: str) -> Answer:
-    """Say how far a campaign has come."""
-    from troth.surfaces.commands import planning
-
-    return planning.status(call, name)
-
-
-@campaign.command("plan")
-@everywhere
-@_planned
-@click.option("--start", default="", metavar="TIME", help="Send from this moment on.")
-@click.option("--local-time", default="", metavar="TIME", help="Send at each reader's own time.")
-@click.option("--window", type=click.IntRange(0, 720), default=0, metavar="HOURS", help="[48]")
-@click.option("--holdout", type=click.IntRange(0, 50), default=0, metavar="PERCENT")
-@click.option("--note", default="", help="What you say about how often people hear from you.")
-def campaign_plan(call: "Call", name: str, window: int, holdout: int, **told: str) -> Answer:
-    """Write a campaign's plan, or change it; a change makes an approval void."""
-    from troth import app
-    from troth.surfaces.commands import planning
-
-    when = planning.read_when(told["start"], told["local_time"], window)
-    parts = (told["audience"] or name, told["template"] or name, when)
-    return planning.plan(call, app.Asked(name, *parts, holdout, told["note"]))
-
-
-@campaign.command("submit")
-@click.argument("name")
-@everywhere
-def campaign_submit(call: "Call", name: str) -> Answer:
-    """Count whom it would reach and ask a second person to approve exactly that."""
-    from troth.surfaces.commands import planning
-
-    return planning.submit(call, name)
-
-
-@campaign.command("approve")
-@click.argument("name")
-@everywhere
-def campaign_approve(call: "Call", name: str) -> Answer:
-    """Approve what was submitted (--as somebody who did not write it)."""
-    from troth.surfaces.commands import planning
-
-    return planning.approve(call, name)
-
-
-@campaign.command("return")
-@click.argument("name")
-@click.option("--reason", required=True, help="What its writers should change.")
-@everywhere
-def campaign_return(call: "Call", name: str, reason: str) -> Answer:
-    """Give a campaign back to its writers; an approval ends."""
-    from troth.surfaces.commands import planning
-
-    return planning.give_back(call, name, reason)
-
-
-@campaign.command("schedule")
-@click.argument("name")
-@everywhere
-def campaign_schedule(call: "Call", name: str) -> Answer:
-    """Put an approved campaign on the calendar; the worker starts it."""
-    from troth.surfaces.commands import planning
-
-    return planning.schedule(call, name)
-
-
-@campaign.command("pause")
-@click.argument("name")
-@everywhere
-def campaign_pause(call: "Call", name: str) -> Answer:
-    """Hold a campaign at once."""
-    from troth.surfaces.commands import planning
-
-    return planning.pause(call, name)
-
-
-@campaign.command("resume")
-@click.argument("name")
-@everywhere
-def campaign_resume(call: "Call", name: str) -> Answer:
-    """Let a paused campaign go on; nobody is mailed twice."""
-    from troth.surfaces.commands import planning
-
-    return planning.resume(call, name)
-
-
-@campaign.command("stop")
-@click.argument("name")
-@everywhere
-def campaign_stop(call: "Call", name: str) -> Answer:
-    """Stop a campaign for good; what has not left never leaves."""
-    from troth.surfaces.commands import planning
-
-    return planning.stop(call, name)
-
-
-@campaign.command("list")
-@everywhere
-def campaign_list(call: "Call") -> Answer:
-    """List the campaigns and where each stands."""
-    from troth.surfaces.commands import planning
-
-    return planning.listing(call)
-
-
-@campaign.command("results")
-@click.argument("name")
-@everywhere
-def campaign_results(call: "Call", name: str) -> Answer:
-    """Say what a campaign did: who bought, beside those held out; what came back."""
-    from troth.surfaces.commands import results
-
-    return results.results(call, name)
 
 
 # What comes back
@@ -1136,154 +621,23 @@ def worker(call: "Call", relay: str, parent: int, *, once: bool) -> Answer:
     return workers.work(call, read_relay(relay), 1 if once else 0, parent)
 
 
-@root.group()
-def channel() -> None:
-    """Calls, short messages, push and letters: texts/NAME.toml."""
-
-
-@channel.command("plan")
-@click.argument("name")
-@click.option("--channel", "by", required=True, help="sms, whatsapp, push, call or post.")
-@click.option("--text", default="", help="Which text; without it the one of the same name.")
-@click.option("--audience", default="", help="Whom; without it the one of the same name.")
-@everywhere
-def channel_plan(call: "Call", name: str, by: str, text: str, audience: str) -> Answer:
-    """Plan it; `troth campaign submit` and `approve` follow, as for mail."""
-    from troth.surfaces.commands import channel as channels
-
-    return channels.plan(call, channels.Asked(name, by, text, audience))
-
-
-@channel.command("send")
-@click.argument("name")
-@click.option("--out", default="", metavar="FILE", help="Write a file instead of the provider's.")
-@click.option("--yes", is_flag=True, help="Do not ask before sending.")
-@everywhere
-def channel_send(call: "Call", name: str, out: str, *, yes: bool) -> Answer:
-    """Hand an approved campaign over to its channel's provider, or into a file."""
-    from troth.surfaces.commands import channel as channels
-
-    return channels.send(call, name, out, (lambda _question: True) if yes else _asked)
-
-
-@channel.command("list")
-@click.argument("name")
-@click.option("--out", default="", metavar="DIR", help="Where [NAME-list].")
-@click.option("--yes", is_flag=True, help="Do not ask before it is written.")
-@everywhere
-def channel_list(call: "Call", name: str, out: str, *, yes: bool) -> Answer:
-    """Write who may be called today, with a receipt for each."""
-    from troth.surfaces.commands import channel as channels
-
-    return channels.listing(call, name, out, (lambda _question: True) if yes else _asked)
-
-
-@root.group()
-def sync() -> None:
-    """Permissions out to other systems, stops in from them."""
-
-
-@sync.command("out")
-@click.argument("target")
-@click.option("--out", default="", metavar="FILE", help="Instead of the target's own place.")
-@click.option("--all", "again", is_flag=True, help="Begin anew and tell everybody.")
-@everywhere
-def sync_out(call: "Call", target: str, out: str, *, again: bool) -> Answer:
-    """Tell a target of troth.toml who may be written to; only what changed since."""
-    from troth.surfaces.commands import connections
-
-    return connections.sync_out(call, target, out, again=again)
-
-
-@sync.command("in")
-@click.argument("source", metavar="FILE")
-@everywhere
-def sync_in(call: "Call", source: str) -> Answer:
-    """Take in a mail tool's CSV, or a target's inbox: it narrows at once and never widens."""
-    from troth.surfaces.commands import connections
-
-    return connections.sync_in(call, source)
-
-
-@root.group()
-def webhook() -> None:
-    """Other systems told when somebody stops."""
-
-
-@webhook.command("add")
-@click.argument("url")
-@click.option("--name", required=True, help="Which system it is.")
-@click.option("--events", required=True, metavar="LIST", help="Types it is told of, by comma.")
-@click.option("--under", default="connections", show_default=True, help="Under which purpose.")
-@click.option("--local", is_flag=True, help="It lies on this machine or in a private network.")
-@everywhere
-def webhook_add(  # noqa: PLR0913 - one parameter per option
-    call: "Call", url: str, name: str, events: str, under: str, *, local: bool
-) -> Answer:
-    """Make a webhook; prints its secret, once."""
-    from troth.surfaces.commands import connections
-
-    return connections.webhook_add(call, connections.Wanted(url, name, events, under, local))
-
-
-@webhook.command("list")
-@everywhere
-def webhook_list(call: "Call") -> Answer:
-    """List webhooks, what waits for them and what was given up."""
-    from troth.surfaces.commands import connections
-
-    return connections.webhook_list(call)
-
-
-@webhook.command("end")
-@click.argument("name")
-@everywhere
-def webhook_end(call: "Call", name: str) -> Answer:
-    """End one; what waits for it is never sent."""
-    from troth.surfaces.commands import connections
-
-    return connections.webhook_end(call, name)
-
-
-@webhook.command("test")
-@click.argument("name")
-@everywhere
-def webhook_test(call: "Call", name: str) -> Answer:
-    """Send it a message about nobody."""
-    from troth.surfaces.commands import connections
-
-    return connections.webhook_test(call, name)
-
-
-@webhook.command("rotate")
-@click.argument("name")
-@everywhere
-def webhook_rotate(call: "Call", name: str) -> Answer:
-    """Make a new secret; the one before signs as well until the next."""
-    from troth.surfaces.commands import connections
-
-    return connections.webhook_rotate(call, name)
-
-
-@webhook.command("send")
-@everywhere
-def webhook_send(call: "Call") -> Answer:
-    """Deliver what is due now, as the worker does."""
-    from troth.surfaces.commands import connections
-
-    return connections.webhook_send(call)
-
-
 # Groups that lie in files of their own
 
 for _group in (
     cli_access.access,
     cli_audit.audit,
     cli_audit.sbom,
+    cli_campaign.audience,
+    cli_campaign.campaign,
     cli_case.case,
+    cli_connections.channel,
+    cli_connections.sync,
+    cli_connections.webhook,
+    cli_consent.consent,
     cli_doctor.doctor,
     cli_keys.keys,
     cli_map.data_map,
+    cli_person.person,
     cli_witness.witness,
 ):  # fmt: skip
     root.add_command(_group)

@@ -78,17 +78,18 @@ def exports(call: "Call", confirm: str) -> Answer:
 @click.command("bulk")
 @click.option("--people", type=int, default=0, metavar="N", help="Ask for so many people more.")
 @click.option("--reason", default="", metavar="TEXT", help="What for, naming nobody.")
+@click.option("--purpose", default="", help="For looks under it alone [customer service].")
 @click.option("--approve", default="", metavar="ID", help="Agree to somebody else's.")
 @click.option("--refuse", default="", metavar="ID", help="Refuse it.")
 @everywhere
-def bulk(call: "Call", people: int, reason: str, approve: str, refuse: str) -> Answer:
+def bulk(call: "Call", people: int, reason: str, purpose: str, **answer: str) -> Answer:
     """Ask to take out more people than a day allows; another person agrees or refuses."""
     from troth.surfaces.commands import exports as taken
 
-    if approve or refuse:
-        word = "approved" if approve else "refused"
-        return taken.answer_bulk(call, approve or refuse, word)
-    return taken.ask_bulk(call, people, reason) if people else taken.bulks(call)
+    for option, word in (("approve", "approved"), ("refuse", "refused")):
+        if answer[option]:
+            return taken.answer_bulk(call, answer[option], word)
+    return taken.ask_bulk(call, people, reason, purpose) if people else taken.bulks(call)
 
 
 @click.group("canaries")

@@ -114,3 +114,8 @@ class _Bar:
             self._progress.start()
         task = self._progress.add_task(name, total=None)
         return lambda done: self._progress.update(task, completed=done)
+
+
+def asked(question: str) -> bool:
+    """Ask a person at a terminal; where there is none the answer is no."""
+    return sys.stdin.isatty() and click.confirm(question, err=True)

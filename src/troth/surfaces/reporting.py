@@ -263,8 +263,8 @@ def _count(count: int) -> int | None:
     return None if 0 < count < chart.K else count
 
 
-def paper(ws: Workspace, month: trust.Month) -> bytes:
-    """Write the report as a PDF; a page or two."""
+def paper(ws: Workspace, month: trust.Month, mark: str = "") -> bytes:
+    """Write the report as a PDF; a page or two. A mark says at each foot whose copy it is."""
     out = [
         Block(f"{ws.settings.title}: {title(month)}", "title"),
         Block(headline(month), space=8),
@@ -284,7 +284,8 @@ def paper(ws: Workspace, month: trust.Month) -> bytes:
         for line in made:
             label, _, text = line.partition("|")
             out.append(Block(text, label=label, space=4))
-    return pdf(f"Report {title(month)}", out, f"{ws.settings.title} · {title(month)}")
+    foot = " · ".join(filter(None, (ws.settings.title, title(month), mark)))
+    return pdf(f"Report {title(month)}", out, foot)
 
 
 def _campaign_line(row: Row) -> str:

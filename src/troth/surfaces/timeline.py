@@ -166,6 +166,7 @@ def _permitted(told: events.UsePermitted, house: House) -> Told:
             (N_("Asked for"), said_of(ACTIONS, told.action)),
             (N_("Allowed by"), Said(BASES.get(told.basis, N_("the purpose itself")))),
             (N_("Data"), _data(told.categories)),
+            (N_("Reason given"), timeline_looks.why(told.reason or "")),
         ),
     )
 

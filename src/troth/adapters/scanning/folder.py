@@ -113,7 +113,7 @@ def _parquet(path: Path) -> Read:
     """Read a Parquet file's schema and first rows; needs the extra `[reach]`."""
     try:
         import pyarrow  # noqa: PLC0415, ICN001 - in the extra [reach]; costs 100 ms
-        import pyarrow.parquet  # noqa: PLC0415
+        import pyarrow.parquet  # noqa: PLC0415 - the same
     except ImportError:
         raise Unavailable(
             "Parquet needs the extra [reach]", "install it: pip install troth[reach]"

@@ -90,7 +90,7 @@ class MysqlReader:
         if not columns:
             return
         cells = ", ".join(f"LEFT({_name(each.name)}, {CELL})" for each in columns)
-        sql = f"SELECT {cells} FROM {_name(table)} LIMIT {int(rows)}"  # noqa: S608
+        sql = f"SELECT {cells} FROM {_name(table)} LIMIT {int(rows)}"  # noqa: S608 - quoted names
         for row in self.query(sql):
             yield [text_of(value) for value in row]
 
@@ -104,7 +104,7 @@ def _name(name: str) -> str:
     return quoted(name, "`")
 
 
-def _limit(cursor: Any, seconds: int, pymysql: Any) -> None:  # noqa: ANN401
+def _limit(cursor: Any, seconds: int, pymysql: Any) -> None:  # noqa: ANN401 - untyped driver
     """Bound one statement's time: MariaDB and MySQL spell it differently."""
     try:
         cursor.execute(f"SET SESSION max_statement_time = {int(seconds)}")
@@ -140,7 +140,7 @@ def _given(secret: str, name: str) -> dict[str, Any]:
     return given
 
 
-def _driver() -> Any:  # noqa: ANN401
+def _driver() -> Any:  # noqa: ANN401 - untyped driver
     try:
         import pymysql  # noqa: PLC0415 - the extra loads when a source is scanned
     except ImportError:

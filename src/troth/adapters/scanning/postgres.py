@@ -122,10 +122,10 @@ class PostgresReader:
             self._con.close()
 
 
-def _driver() -> Any:  # noqa: ANN401
+def _driver() -> Any:  # noqa: ANN401 - a module
     try:
         import psycopg  # noqa: PLC0415 - the extra loads when a source is scanned
-        import psycopg.sql  # noqa: PLC0415
+        import psycopg.sql  # noqa: PLC0415 - the same
     except ImportError:
         raise Unavailable(
             "scanning PostgreSQL needs the extra [scan]", "install it: pip install troth[scan]"

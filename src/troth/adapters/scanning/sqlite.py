@@ -65,7 +65,7 @@ class SqliteReader:
         if not columns:
             return
         cells = ", ".join(f"substr({quoted(each.name)}, 1, {CELL})" for each in columns)
-        found = self.query(f"SELECT {cells} FROM {quoted(table)} LIMIT ?", (rows,))  # noqa: S608
+        found = self.query(f"SELECT {cells} FROM {quoted(table)} LIMIT ?", (rows,))  # noqa: S608 - quoted names
         while True:
             try:
                 row = found.fetchone()

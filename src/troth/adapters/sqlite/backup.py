@@ -365,22 +365,6 @@ def viewing(path: Path) -> Iterator[SqliteView]:
         raise schema.damaged(path, fault) from None
 
 
-def read_meta(path: Path, name: str) -> bytes:
-    """Return one of the values `init` wrote, of a record that is not open.
-
-    Raises:
-        InvalidInput: It is no record.
-    """
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as con:
-            row = con.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-    except sqlite3.DatabaseError:
-        row = None
-    if row is None:
-        raise InvalidInput("this holds no record of Troth", "name another backup")
-    return bytes(row[0])
-
-
 def counted(path: Path) -> dict[str, int]:
     """Count the rows of every table of a file; one that is not sound has none.
 

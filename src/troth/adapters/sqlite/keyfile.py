@@ -2,11 +2,13 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from troth import crypto
+from troth.adapters.providers import settle_folder, write_secret
 from troth.adapters.sqlite import schema
 from troth.errors import Conflict, Unavailable
 
@@ -85,6 +87,27 @@ class KeyFile:
         except sqlite3.DatabaseError as fault:
             raise schema.damaged(self.path, fault) from None
 
+    def complete(self, names: Sequence[str], take: Callable[[int], bytes]) -> None:
+        """Draw the secrets beside it that are missing; an empty file is one a crash cut off.
+
+        Raises:
+            Unavailable: The folder cannot be written.
+        """
+        paths = [self.path.with_name(f"{name}.key") for name in names]
+        if all(map(_is_there, paths)):
+            return
+        try:
+            with self.write():  # one process at a time
+                for path in paths:
+                    if not _is_there(path):
+                        part = path.with_name(f"{path.name}.part")
+                        part.unlink(missing_ok=True)
+                        write_secret(part, take(crypto.KEY_BYTES))
+                        part.rename(path)
+            settle_folder(self.path.parent)
+        except OSError:
+            raise Unavailable("the key folder cannot be written", "check owner and mode") from None
+
     def truncate_log(self) -> None:
         """Fold the write-ahead log away, so that overwritten keys are gone from both files.
 
@@ -95,3 +118,7 @@ class KeyFile:
             busy = self.con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
             raise Unavailable("a reader holds the key store's log", "repeat in a moment", 1)
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0

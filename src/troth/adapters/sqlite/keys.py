@@ -5,7 +5,7 @@ under is the provider's (`adapters.providers`); it states what its destruction i
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import starmap
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from troth.terms import Instant, KeyEpoch, KeyRow, PersonId
 
 __all__ = ["SECRETS", "STEPS", "FileKeyStore", "create", "write_secret"]
 
-SECRETS = ("bi", "sup", "journal", "staff", "token", "code", "log")
+SECRETS = ("bi", "sup", "journal", "staff", "token", "code", "log", "backup")
+LATER = ("backup",)
+"""Secrets that a store made by an older Troth does not have."""
 
 
 def create(
@@ -358,6 +360,10 @@ class FileKeyStore:
         if name not in self._secrets:
             self._secrets[name] = self._read(f"{name}.key")
         return self._secrets[name]
+
+    def complete(self, take: Callable[[int], bytes]) -> None:
+        """Draw the secrets that a store of an older Troth lacks; see `KeyFile.complete`."""
+        self._file.complete(LATER, take)
 
     def _read(self, name: str) -> bytes:
         try:

@@ -13,7 +13,7 @@ from troth.capabilities.access import canaries
 from troth.capabilities.access.shipped import shipped
 from troth.errors import InvalidInput, NotFound, Unavailable
 from troth.kernel import cases, events
-from troth.kernel.cases import Held
+from troth.kernel.cases import BY_HAND, Held
 from troth.kernel.desk import Desk, everybody
 from troth.kernel.looking import STAFF, TICKET, is_look
 from troth.kernel.reasons import house_reason
@@ -34,8 +34,6 @@ from troth.terms import (
 
 MAY_OPEN: Final = frozenset({Role.SUPPORT, Role.OFFICER, Role.SYSTEM})
 SOURCES: Final = frozenset({"phone", "mail", "shop", "ticket", "reply", "complaint"})
-BY_HAND: Final = frozenset({"phone", "mail", "shop", "complaint"})
-"""Sources that nobody but the account itself vouches for."""
 OWN_CASE: Final = "house.reason.own_case"
 _TRIES: Final = 20
 

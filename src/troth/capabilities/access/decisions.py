@@ -5,12 +5,13 @@ house knows (a claim refused, an unknown id) goes to the house chain.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from troth.capabilities.access import canaries
-from troth.kernel import events, gate, telling
+from troth.capabilities.access import canaries, quota
+from troth.kernel import cases, events, gate, looking, restrictions, telling
 from troth.kernel.desk import ASK_ONCE, Desk
 from troth.kernel.facts import Facts
+from troth.kernel.looking import LOOKS, STAFF
 from troth.kernel.reasons import house_reason, told_reasons
 from troth.ports import Transaction, View
 from troth.terms import (
@@ -37,6 +38,8 @@ class Ask:
 
     Attributes:
         categories: Exactly these; None asks for as many as are agreed.
+        reason: The open case or request that contains the person, as `kind:id`: what a look of
+            staff rests on.
     """
 
     actor: Actor
@@ -45,6 +48,12 @@ class Ask:
     channel: Channel | None
     categories: frozenset[str] | None
     brand: str
+    reason: str = ""
+
+    @property
+    def looks(self) -> bool:
+        """Tell whether somebody of the staff asks to see or take out: logged, and counted a day."""
+        return self.action in LOOKS and self.actor.role in STAFF
 
     def request(self, person: PersonId | None, at: Instant) -> UseRequest:
         """Return the request about one person, or about the claim alone."""
@@ -57,6 +66,7 @@ class Ask:
             self.categories or frozenset(),
             at,
             self.brand,
+            reason=self.reason,
         )
 
 
@@ -78,15 +88,17 @@ _UNKNOWN = (house_reason(ReasonCode.UNKNOWN_PERSON),)
 def decide(desk: Desk, ask: Ask, outside: Sequence[str]) -> list[Answer]:
     """Decide for each outside id, in the order given; recorded when this returns.
 
-    Whoever changed between look and book is looked at again.
+    Whoever changed between look and book is looked at again. Looks are booked one by one, since
+    each counts against the day's people before the next is asked.
 
     Raises:
         Conflict: Something published changed meanwhile: ask again.
     """
     answers: dict[str, Answer] = {}
     left = list(dict.fromkeys(outside))
+    at_once = 1 if ask.looks else max(1, len(left))
     while left:
-        left = _round(desk, ask, left, answers)
+        left = _round(desk, ask, left[:at_once], answers) + left[at_once:]
     return [answers[name] for name in outside]
 
 
@@ -106,12 +118,14 @@ class _Round:
     refusals: dict[PersonId, Refusal]
     unknown: list[str]
     asking: dict[PersonId, ContactPoint] = field(default_factory=dict)
+    looks: dict[PersonId, looking.Use] = field(default_factory=dict)
 
 
 def _round(desk: Desk, ask: Ask, names: list[str], answers: dict[str, Answer]) -> list[str]:
     with desk.store.look() as view:
         house_version = view.house_version
-        claim = desk.claim(ask.request(None, view.now), desk.house(view))
+        whoever = looking.NOBODY if ask.looks else None
+        claim = desk.claim(ask.request(whoever, view.now), desk.house(view))
         if isinstance(claim, Refusal):
             desk.record_house(_claim_refused(ask, claim.reasons), ask.actor)
             answers |= dict.fromkeys(names, _no(claim.reasons))
@@ -119,13 +133,18 @@ def _round(desk: Desk, ask: Ask, names: list[str], answers: dict[str, Answer]) -
         people = {name: desk.find(view, name) for name in names}
         hidden = [p for p in people.values() if p and canaries.is_one(view, p)]
         prepared, told = _judge_all(desk, view, ask, claim, people)
+        asked = restrictions.asked([each.sup for each in told.asking.values()], view.log.size)
+    desk.journal.note_all(asked)  # first: a restore of an older record must not ask them again
     for each in hidden:
         canaries.sound(desk, each, ask.actor)
     with desk.store.book(house_version) as tx:
-        late = _asked_meanwhile(tx, told)
+        late = _asked_meanwhile(tx, told) | _over_meanwhile(desk, tx, ask, told)
         moved = late | tx.append([p for p in prepared if p.person not in late])
         for whose in moved - late:
             _unclaim(tx, told, whose)
+        for use in (each for whose, each in told.looks.items() if whose not in moved):
+            quota.spend(tx, desk.house(tx), ask.request(use.person, use.at), use.account)
+            looking.note(tx, use)
     again = []
     for name, person in people.items():
         refusal = told.refusals.get(person) if person else None
@@ -149,6 +168,16 @@ def _asked_meanwhile(tx: Transaction, told: _Round) -> frozenset[PersonId]:
     )
 
 
+def _over_meanwhile(desk: Desk, tx: Transaction, ask: Ask, told: _Round) -> frozenset[PersonId]:
+    """Return whose look has no place any more today, or whose reason closed since the look."""
+    return frozenset(
+        person
+        for person, use in told.looks.items()
+        if quota.over(tx, desk.house(tx), ask.request(person, use.at), use.account)
+        or not cases.contains(tx, ask.reason, person)
+    )
+
+
 def _unclaim(tx: Transaction, told: _Round, person: PersonId) -> None:
     if contact := told.asking.get(person):
         tx.put_row(ASK_ONCE, contact.sup, None)
@@ -163,7 +192,8 @@ def _judge_all(
     found = view.gather(known, ask.channel) if known else []
     desk.vault.keys.load([g.person for g in found], view.now)
     for gathered in found:
-        answer, inputs = _judge(desk, view, ask, claim, gathered)
+        claimed = _of_one(desk, view, ask, claim, gathered.person)
+        answer, inputs = _judge(desk, view, ask, claimed, gathered)
         if isinstance(answer, Refusal):
             told.refusals[gathered.person] = answer
             if not gathered.record.erasing:
@@ -177,9 +207,12 @@ def _judge_all(
             if answer.basis == "ask_once" and gathered.contact is not None:
                 told.asking[gathered.person] = gathered.contact
             agreed = telling.permitted(answer.request, answer, inputs)
-            prepared += desk.scribe.prepare(
+            booked = desk.scribe.prepare(
                 gathered.person, gathered.head, [agreed], ask.actor, view.now
             )
+            prepared += booked
+            if ask.looks:
+                told.looks[gathered.person] = _use(desk, answer, claimed, booked[0].n)
     about_house: list[events.Payload] = [_claim_refused(ask, _UNKNOWN) for _ in told.unknown]
     house = desk.scribe.house
     prepared += desk.scribe.prepare(
@@ -188,8 +221,24 @@ def _judge_all(
     return prepared, told
 
 
+def _of_one(
+    desk: Desk, view: View, ask: Ask, claim: Claim, person: PersonId
+) -> Claim | Refusal:
+    """Claim a look anew for whom it is at: their place in the day's count, and their own case."""
+    return desk.claim(ask.request(person, view.now), desk.house(view)) if ask.looks else claim
+
+
+def _use(desk: Desk, permit: gate.Permit, claim: Claim | Refusal, n: int) -> looking.Use:
+    asked, grant = permit.request, claim.grant if isinstance(claim, Claim) else ""
+    person = PersonId(asked.person or b"")
+    account, masks = desk.account(asked.actor), dict(permit.categories)
+    return looking.Use(
+        asked.at, account, person, n, asked.purpose, str(asked.action), masks, asked.reason, grant
+    )
+
+
 def _judge(
-    desk: Desk, view: View, ask: Ask, claim: Claim, gathered: Gathered
+    desk: Desk, view: View, ask: Ask, claim: Claim | Refusal, gathered: Gathered
 ) -> tuple[gate.Permit | Refusal, str]:
     request = ask.request(gathered.person, view.now)
     facts: Facts = desk.facts(view, request, claim, gathered)
@@ -201,16 +250,7 @@ def _judge(
 
 def narrowed(plain: UseRequest, categories: frozenset[str]) -> UseRequest:
     """Return the same request for these categories."""
-    return UseRequest(
-        plain.actor,
-        plain.person,
-        plain.purpose,
-        plain.action,
-        plain.channel,
-        categories,
-        plain.at,
-        plain.brand,
-    )
+    return replace(plain, categories=categories)
 
 
 def _claim_refused(ask: Ask, reasons: Sequence[Reason]) -> events.HouseRefused:

@@ -72,6 +72,12 @@ class Export:
         role = _SAFE.sub("-", self.role.lower())
         return f"{stem}.{self.id}.for-{role}.until-{zulu(self.until)[:10]}.{ending}"
 
+    def line(self) -> str:
+        """Return the mark in one line, for each row of a table or the foot of a page."""
+        role, until = self.role.replace("_", " "), zulu(self.until)[:10]
+        purpose = self.purpose.replace("_", " ")
+        return f"{self.id}; for {role}; purpose: {purpose}; delete by {until}"
+
     def mark(self) -> str:
         """Return what stands in the file: whose, what for, until when, and what then."""
         return (
@@ -89,7 +95,8 @@ class Taking:
     """What is about to be taken out.
 
     Attributes:
-        people: Whose data, as far as the record knows them.
+        people: Whose data, as far as the record knows them; of rows it knows nobody in, a
+            digest each.
         count: How many people it holds; -1: those of `people`.
     """
 

@@ -187,7 +187,13 @@ def approve(bench: Bench, ident: str, actor: Actor) -> Grant:
 
 
 def refuse(bench: Bench, ident: str, actor: Actor, note: str = "") -> Grant:
-    """Say no to a request; as `approve`. Whoever asked withdraws by `end`."""
+    """Say no to a request, in words that name nobody. Whoever asked withdraws by `end`.
+
+    Raises:
+        Conflict: This role may not (the refusal is recorded), or it waits no more.
+        InvalidInput: The note seems to name somebody; nothing is booked.
+    """
+    grants.require_nameless(note)
 
     def made(view: View, at: Instant) -> tuple[Grant, Grant]:
         before = find(view, ident)
@@ -203,7 +209,9 @@ def end(bench: Bench, ident: str, actor: Actor, note: str = "") -> Grant:
 
     Raises:
         Conflict: They may not, or it is over.
+        InvalidInput: The note seems to name somebody; nothing is booked.
     """
+    grants.require_nameless(note)
 
     def made(view: View, at: Instant) -> tuple[Grant, Grant]:
         before, own = find(view, ident), hand(bench.spelt(actor))

@@ -5,7 +5,7 @@ asks first, for a count; somebody else agrees; then, and for a day, the count is
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -13,17 +13,18 @@ import msgspec
 from troth.capabilities.access.shipped import shipped
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import events, looking
+from troth.kernel.cases import kind_of
 from troth.kernel.desk import Desk, accounts_of
 from troth.kernel.facts import House
 from troth.kernel.looking import NOBODY, is_look
 from troth.kernel.reasons import house_reason
-from troth.ports import StaffPolicy, View
+from troth.ports import StaffPolicy, Transaction, View
 from troth.terms import (
     SECOND,
     Actor,
     Claim,
     Instant,
-    PersonId,
+    PurposeKind,
     ReasonCode,
     Refusal,
     Role,
@@ -47,8 +48,11 @@ class Bulk:
 
     Attributes:
         people: How many people more than the day's count it may show.
+        reason: What for; where it is a reference (`kind:id`), looks under that one alone.
         state: requested, approved or refused.
         until: An approval is worth nothing from here on; 0 while there is none.
+        purpose: For looks under this purpose alone; "" is the one staff serve people under.
+        used: How many of its people were looked at.
     """
 
     id: str
@@ -59,26 +63,68 @@ class Bulk:
     asked: Instant
     until: Instant = NEVER
     by: str = ""
+    purpose: str = ""
+    used: int = 0
+
+    def standing(self, at: Instant) -> str:
+        """Say how it stands: requested, refused, approved, used up or ended."""
+        if self.state != "approved":
+            return self.state
+        if self.used >= self.people:
+            return "used up"
+        return "approved" if at < self.until else "ended"
+
+    def serves(self, house: House, asked: UseRequest) -> bool:
+        """Tell whether a look is of what was agreed to: its purpose, and its reason if it has one.
+
+        An account may hold it in another role than the one that asked: the human is the same.
+        """
+        kind = house.purposes[asked.purpose].kind if asked.purpose in house.purposes else None
+        same = asked.purpose == self.purpose if self.purpose else kind is PurposeKind.SERVICE
+        return same and (not kind_of(self.reason) or self.reason == asked.reason)
 
 
-def most_people(view: View, house: House, role: Role, account: str) -> int:
-    """Return how many different people an account may look at today, approved bulks counted in."""
-    most = house.looks.people_per_day.get(role, 0)
-    live = (each for each in bulks(view) if each.account == account)
-    return most + sum(e.people for e in live if e.state == "approved" and view.now < e.until)
-
-
-def over(view: View, house: House, actor: Actor, account: str, person: PersonId) -> bool:
+def over(view: View, house: House, asked: UseRequest, account: str) -> bool:
     """Tell whether one look more would go beyond the day's people; looks at nobody.
 
     People are counted for the human, in whatever role they were looked at; how many there may be,
-    the role says that looks now. Costs what was looked at today: about a millisecond for 1,000.
+    the role says that looks now. Whoever is one too many needs a place in a bulk agreed to.
+    Costs what was looked at today: about a millisecond for 1,000.
     """
+    return _beyond(view, house, asked, account) and _agreed(view, house, asked, account) is None
+
+
+def spend(tx: Transaction, house: House, asked: UseRequest, account: str) -> None:
+    """Take a look's place from a bulk where it is beyond the day's people, in its own commit.
+
+    Called once the look is booked, and before it is in the log of looks.
+    """
+    if not _beyond(tx, house, asked, account):
+        return
+    if (bulk := _agreed(tx, house, asked, account)) is not None:
+        tx.put_row(BULK, bulk.id.encode(), msgspec.json.encode(replace(bulk, used=bulk.used + 1)))
+
+
+def _beyond(view: View, house: House, asked: UseRequest, account: str) -> bool:
     day, theirs = looking.day_of(view.now), accounts_of(account)
+    person = asked.person or NOBODY
     if any(looking.looked_at(view, each, day, person) for each in theirs):
         return False
     seen = frozenset().union(*(looking.people_on(view, each, day) for each in theirs))
-    return len(seen) >= most_people(view, house, actor.role, account)
+    return len(seen) >= house.looks.people_per_day.get(asked.actor.role, 0)
+
+
+def _agreed(view: View, house: House, asked: UseRequest, account: str) -> Bulk | None:
+    """Return the bulk that ends first of those that have a place for this look."""
+    human = account.partition("/")[2]
+    live = [
+        each
+        for each in bulks(view)
+        if each.account.partition("/")[2] == human
+        and each.standing(view.now) == "approved"
+        and each.serves(house, asked)
+    ]
+    return min(live, key=lambda each: (each.until, each.id), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +143,7 @@ class Quota:
             return answer
         desk, actor = self.desk(), request.actor
         with desk.store.look() as view:
-            if over(view, desk.house(view), actor, desk.account(actor), request.person):
+            if over(view, desk.house(view), request, desk.account(actor)):
                 return Refusal((house_reason(ReasonCode.QUOTA, RULE),))
         return answer
 
@@ -109,18 +155,30 @@ def bulks(view: View) -> list[Bulk]:
     ]
 
 
-def ask_bulk(desk: Desk, people: int, reason: str, actor: Actor) -> Bulk:
+def ask_bulk(desk: Desk, people: int, reason: str, actor: Actor, purpose: str = "") -> Bulk:
     """Ask to take more people out than a day allows; somebody else must agree.
 
+    Args:
+        desk: The workspace.
+        people: How many more.
+        reason: What for; a reference such as `case:T-1` ties it to looks under that one.
+        actor: Who asks.
+        purpose: For looks under this purpose alone; "" is the one staff serve people under.
+
     Raises:
-        InvalidInput: No count, or no words on what for.
+        InvalidInput: No count, no words on what for, or a purpose that is not published.
     """
     if people < 1 or not reason.strip():
         raise InvalidInput("a bulk export needs a count and a reason", "say how many, what for")
+    with desk.store.look() as view:
+        if purpose and purpose not in desk.house(view).purposes:
+            raise InvalidInput("this purpose is not published", "name one that is")
     ident = f"bulk-{desk.randomness.take(ID_BYTES).hex()}"
     with desk.store.look() as view:
         now = view.now
-    bulk = Bulk(ident, desk.account(actor), people, reason.strip()[:200], "requested", now)
+    bulk = Bulk(
+        ident, desk.account(actor), people, reason.strip()[:200], "requested", now, purpose=purpose
+    )
     return _booked(desk, bulk, actor, None)
 
 
@@ -151,7 +209,7 @@ def answer_bulk(desk: Desk, ident: str, actor: Actor, answer: str) -> Bulk:
     if held.state != "requested":
         raise Conflict("this was answered already", "look at the list of exports")
     until = Instant(now + shipped()["bulk_hours"] * _HOUR) if answer == "approved" else Instant(0)
-    done = Bulk(ident, held.account, held.people, held.reason, answer, held.asked, until, mine)
+    done = replace(held, state=answer, until=until, by=mine)
     return _booked(desk, done, actor, raw)
 
 
@@ -161,6 +219,7 @@ def _booked(desk: Desk, bulk: Bulk, actor: Actor, before: bytes | None) -> Bulk:
         bulk.id,
         "jit",
         account=bulk.account,
+        purpose=bulk.purpose or None,
         action="export",
         reason=bulk.reason,
         until=zulu(bulk.until) if bulk.until else None,

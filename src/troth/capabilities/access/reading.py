@@ -185,7 +185,7 @@ def _booked(desk: Desk, reading: Reading, looked: _Looked, noted: Collection[str
     logged = agreed and actor.role in looking.STAFF
     try:
         with desk.store.book(looked.house.version) as tx:
-            if logged and quota.over(tx, looked.house, actor, use.account, reading.person):
+            if logged and quota.over(tx, looked.house, looked.asked, use.account):
                 return False
             if logged and not _still(tx, reading):
                 return False
@@ -194,6 +194,7 @@ def _booked(desk: Desk, reading: Reading, looked: _Looked, noted: Collection[str
             if looked.left is not None:
                 exports.put(tx, looked.left)
             if logged:
+                quota.spend(tx, looked.house, looked.asked, use.account)
                 looking.note(tx, use)
     except Conflict:  # something was published meanwhile
         return False

@@ -10,7 +10,7 @@ from typing import Final
 from troth.capabilities.custody.backup import open_bundle
 from troth.capabilities.custody.keeping import BEHAVIOUR
 from troth.errors import EvidenceBroken, NotFound
-from troth.kernel import events, fold
+from troth.kernel import cases, events, fold
 from troth.kernel.desk import SYSTEM, Desk
 from troth.kernel.scribe import Recorded
 from troth.kernel.vault import Shredded
@@ -60,7 +60,7 @@ def _put_one(desk: Desk, tx: Transaction, person: PersonId, rec: bytes, now: Ins
     for contact in contacts:
         tx.put_contact(person, contact)
     for table, key, value in rows:
-        tx.put_row(table, key, value)
+        tx.put_row(table, key, cases.restored(key, value) if table == cases.TABLE else value)
     return True
 
 
@@ -116,6 +116,7 @@ def rebuild(desk: Desk, name: str = "", watch: Watch = unwatched) -> Rebuilt:
         watch(done.people + len(done.erased))
 
 
+_READ: Final = fold.TYPES | {events.MessageBooked.TYPE}
 _LEAVING: Final = PersonRecord(erasing=True)
 
 
@@ -139,7 +140,7 @@ def _page(  # noqa: PLR0913 - a page, and what is counted over all of them
     sealed = view.sealed(people, [f"{scope}/" for scope in BEHAVIOUR])
     for person in people:
         try:
-            chain = desk.scribe.chain(view, person)
+            chain = desk.scribe.told(view, person, _READ)
         except Shredded:
             page.erased.append(person)
             done.erased.append(person)
@@ -147,7 +148,11 @@ def _page(  # noqa: PLR0913 - a page, and what is counted over all of them
         except (NotFound, EvidenceBroken):
             done.unreadable += 1
             continue
-        page.facts[person] = _folded(desk, view, chain, drafts)
+        try:
+            page.facts[person] = _folded(desk, view, chain, drafts)
+        except (NotFound, EvidenceBroken, KeyError):  # of somebody who is one with them
+            done.unreadable += 1
+            continue
         page.gone += [
             (person, row.field, row.row)
             for row in sealed.get(person, ())
@@ -163,14 +168,23 @@ def _page(  # noqa: PLR0913 - a page, and what is counted over all of them
 def _folded(
     desk: Desk, view: View, chain: Sequence[Recorded], drafts: Sequence[Published]
 ) -> PersonRecord:
-    """Fold a chain; where others were merged into it theirs are read as well."""
+    """Fold a chain; where others were merged into it theirs are read as well.
+
+    Of a merge that was undone the other chain may be gone by now: they may have been erased.
+    """
     others: dict[str, Sequence[Recorded]] = {}
-    waiting = list(_merged(chain))
+    waiting = _merged(chain)
     while waiting:
-        other = waiting.pop()
-        if other not in others:
-            others[other] = desk.scribe.chain(view, PersonId(bytes.fromhex(other)))
-            waiting += _merged(others[other])
+        other, stands = waiting.pop()
+        if other in others:
+            continue
+        try:
+            others[other] = desk.scribe.told(view, PersonId(bytes.fromhex(other)), _READ)
+        except NotFound:
+            if stands:
+                raise
+            continue
+        waiting += _merged(others[other])
     if not others:
         record = NO_RECORD
         for each in chain:
@@ -179,9 +193,13 @@ def _folded(
     return fold.refold(chain, others, drafts)
 
 
-def _merged(chain: Sequence[Recorded]) -> list[str]:
-    found = [r.event.payload for r in chain]
-    return [said.other for said in found if isinstance(said, events.PersonMerged)]
+def _merged(chain: Sequence[Recorded]) -> list[tuple[str, bool]]:
+    """Return who was ever one with somebody, and whether they still are as the chain ends."""
+    held: dict[str, bool] = {}
+    for said in (recorded.event.payload for recorded in chain):
+        if isinstance(said, (events.PersonMerged, events.PersonUnmerged)):
+            held[said.other] = isinstance(said, events.PersonMerged)
+    return list(held.items())
 
 
 def _closed(said: events.Payload, name: str) -> bool:

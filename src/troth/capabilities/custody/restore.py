@@ -17,7 +17,7 @@ from troth.capabilities.custody.journal import BACKED_UP, RESTORED
 from troth.capabilities.custody.rebuilding import Rebuilt, Watch, unwatched
 from troth.errors import NotFound
 from troth.kernel import cutting, events, restrictions
-from troth.kernel.desk import SYSTEM, Desk, public, put_pointer
+from troth.kernel.desk import ASK_ONCE, SYSTEM, Desk, public, put_pointer
 from troth.kernel.house import RESTORE
 from troth.kernel.vault import Shredded, read_header
 from troth.ports import Transaction, View
@@ -69,12 +69,22 @@ Erase = Callable[[PersonId, str], bool]
 """Erases a person again, or what is left of them; False where nothing is held under the id."""
 
 
-def replay(
+Tie = Callable[[str, PersonId, PersonId], bool]
+"""Merges two ids again, or undoes that, or ends a mandate; False where an id is not held."""
+TIES: Final = frozenset({restrictions.MERGE, restrictions.UNMERGE, restrictions.UNLINK})
+
+
+def _nobody(_act: str, _person: PersonId, _other: PersonId) -> bool:
+    return False
+
+
+def replay(  # noqa: PLR0913 - the record, the lines, and who does what capabilities may not
     desk: Desk,
     lines: Sequence[tuple[str, Told]],
     erase: Erase,
     name: bytes,
     watch: Watch = unwatched,
+    tie: Tie = _nobody,
 ) -> Replayed:
     """Book every line of the journal that the record does not know, in order. Repeatable.
 
@@ -84,15 +94,16 @@ def replay(
         erase: Erases a person again.
         name: This restore's own name: what it booked before a crash counts as booked by it.
         watch: Told how many lines are done.
+        tie: Merges two ids again, takes them apart, or ends a mandate.
     """
-    done = Replayed()
+    done, doing = Replayed(), _Doing(erase, tie)
     for number, (code, line) in enumerate(lines, 1):
         done.lines = number
         mark = Mark(bytes.fromhex(code)[:16], name)
         with desk.store.look() as view:
             held = view.row(BOOKED, mark.line)
             known = line["act"] in _MARKERS or held is not None or _reflected(desk, view, line)
-        if held == name or (not known and _again(desk, line, mark, erase)):
+        if held == name or (not known and _again(desk, line, mark, doing)):
             act = str(line["act"])
             done.again[act] = done.again.get(act, 0) + 1
         elif known:
@@ -101,6 +112,12 @@ def replay(
             done.unknown += 1
         watch(number)
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    erase: Erase
+    tie: Tie
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +136,11 @@ def _reflected(desk: Desk, view: View, line: Told) -> bool:
     """Tell whether the very event a line is about lies where the line says."""
     if line["act"] == restrictions.ERASURE:
         return False
+    if line["act"] == restrictions.ASKED:
+        return all(view.row(ASK_ONCE, sup) is not None for sup in _sups(line))
+    if line["act"] == restrictions.REGISTRY:
+        files = view.published_all(f"registry:{line['registry']}")
+        return not files or any(file.digest == line["digest"] for file in files)
     body = next((b for b in view.body_at(int(line["seq"]), 1) if b.seq == line["seq"]), None)
     if body is None or line.get("psid", body.person.hex()) != body.person.hex():
         return False
@@ -139,8 +161,21 @@ def _same(made: Told, line: Told) -> bool:
     return all(made.get(name, value) == value for name, value in line.items() if name != "seq")
 
 
-def _again(desk: Desk, line: Told, mark: Mark, erase: Erase) -> bool:
-    act = line["act"]
+def _sups(line: Told) -> list[bytes]:
+    return [bytes.fromhex(each) for each in str(line.get("sups", "")).split(",") if each]
+
+
+def _again(desk: Desk, line: Told, mark: Mark, doing: _Doing) -> bool:
+    act, erase = line["act"], doing.erase
+    if act == restrictions.ASKED:
+        with desk.store.book() as tx:
+            for sup in _sups(line):
+                tx.claim_row(ASK_ONCE, sup, METHOD.encode())
+            mark.put(tx)
+        return True
+    if act == restrictions.REGISTRY:
+        _doubt(desk, str(line["registry"]), mark)
+        return True
     if act == restrictions.SUPPRESSION:
         with desk.store.book() as tx:
             block = Block(str(line["reason"]), str(line["scope"]), str(line["value"]), tx.now)
@@ -156,7 +191,38 @@ def _again(desk: Desk, line: Told, mark: Mark, erase: Erase) -> bool:
         return held
     if act == restrictions.PARTIAL:
         return _delete(desk, person, line, mark)
-    return _book(desk, person, [_restriction(line)], mark)
+    if act in TIES:
+        done = doing.tie(str(act), person, PersonId(bytes.fromhex(str(line["other"]))))
+        with desk.store.book() as tx:
+            if done:
+                mark.put(tx)
+        return done
+    return _book(desk, person, [_restriction(line)], mark) or _list(desk, line, mark)
+
+
+def _doubt(desk: Desk, registry: str, mark: Mark) -> None:
+    """Stop believing the registry file there is: a newer one was applied, which nobody has here."""
+    with desk.store.book() as tx:
+        held = msgspec.json.decode(tx.published_all(f"registry:{registry}")[-1].data)
+        raw = events.canonical({**held, "usable": False})
+        tx.publish(f"registry:{registry}", crypto.sha256(raw).hex(), raw)
+        mark.put(tx)
+
+
+def _list(desk: Desk, line: Told, mark: Mark) -> bool:
+    """Put the addresses of somebody the backup does not know on the list: they may come back.
+
+    A shop's file that brings them again brings the yes from before their no as well.
+    """
+    sups = _sups(line)
+    with desk.store.book() as tx:
+        reason = "objection" if line["status"] == ConsentStatus.OBJECTED else "unsubscribe"
+        for sup in sups:
+            block = Block(reason, "purpose", str(line["purpose"]), since=tx.now)
+            tx.put_block(Suppressed(sup, block))
+        if sups:
+            mark.put(tx)
+    return bool(sups)
 
 
 def _restriction(line: Told) -> events.Payload:

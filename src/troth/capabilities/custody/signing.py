@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -13,9 +13,7 @@ from troth.errors import Conflict, EvidenceBroken, InvalidInput, Unavailable
 from troth.kernel import ledger, proof
 from troth.kernel.desk import Desk
 from troth.ports import Anchor, Anchors, SignedSize, Transaction, View
-from troth.terms import (
-    LogState,
-)
+from troth.terms import LogState
 
 LOG: Final = "custody.log"
 """Own rows about the log itself: `keys`, and `from/ORIGIN` → leaf where that origin began."""
@@ -257,6 +255,6 @@ def guard_start(view: View, signer: Signer) -> None:
         EvidenceBroken: With the remedy.
     """
     seen = signer.anchors.newest(signer.origin)
-    known: list[Any] = [signer.sizes.last(), LogState(seen.size, seen.root) if seen else None]
+    known = [signer.sizes.last(), LogState(seen.size, seen.root) if seen else None]
     for last in known:
         guard(view.log, last, _root_then(view, last))

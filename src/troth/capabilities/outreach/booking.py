@@ -29,7 +29,7 @@ from troth.capabilities.outreach.rendering import FRESH_BYTES
 from troth.capabilities.outreach.views import judge, members_root
 from troth.crypto import NONCE_BYTES
 from troth.errors import Conflict
-from troth.kernel import events, gate, scribe, telling
+from troth.kernel import events, gate, restrictions, scribe, telling
 from troth.kernel.desk import ASK_ONCE, Desk, put_pointer
 from troth.kernel.vault import Shredded
 from troth.ports import Transaction, View
@@ -227,6 +227,8 @@ def _commit(
 ) -> frozenset[PersonId]:
     """Book a batch in one short write; return whose chain moved: they are looked at again."""
     ready = batch.ready
+    if asks:  # before the commit: what is asked of nobody after all is asked never again, no more
+        _journal_asked(desk, ready)
     with desk.store.book(house_version) as tx:
         late = _asked_meanwhile(tx, campaign, ready) if asks else frozenset()
         moved = tx.append([p for p in batch.prepared if p.person not in late]) | late
@@ -309,6 +311,14 @@ def _asks(judged: Sequence[Judged]) -> bool:
         return False
     purpose = judged[0].facts.house.purposes.get(judged[0].request.purpose)
     return purpose is not None and purpose.kind is PurposeKind.CONSENT_REQUEST
+
+
+def _journal_asked(desk: Desk, ready: Sequence[tuple[Rendered, Sealed]]) -> None:
+    """Note whose one request this is: a restore of an older record must not ask them again."""
+    found = [rendered.judged.gathered.contact for rendered, _ in ready]
+    with desk.store.look() as view:
+        seq = view.log.size
+    desk.journal.note_all(restrictions.asked([each.sup for each in found if each], seq))
 
 
 def _asked_meanwhile(

@@ -33,8 +33,6 @@ SHOWN_BY = {
     "cohort.compare": "alike_line",
 }
 """Category → the slot or repeat that shows it."""
-NOTHING_USED = "Nothing about you but your address: everybody gets the same message."
-
 _EXCEPTION = "You bought from us. You could object to messages like this then, and can now."
 _IMPLIED = "You bought from us or asked us something not long ago, and did not say stop."
 _ASKED = "We may ask you once whether messages are welcome. This is that one time."

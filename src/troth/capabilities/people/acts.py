@@ -279,7 +279,9 @@ def _record_link(  # noqa: PLR0913 - as `link`
                         drop_pointer(tx, whose, LINKS, key)
                     else:
                         put_pointer(tx, whose, LINKS, key, value.encode())
-            return
+            line = restrictions.line(person, said, tx.size - len(prepared))
+        desk.journal.note_all([line] if line else [])
+        return
 
 
 def links(view: View, person: PersonId) -> list[Link]:

@@ -21,7 +21,7 @@ from troth.capabilities.preferences.narrowing import (
     set_preferences,
     stop_everything,
 )
-from troth.capabilities.preferences.overview import Cell, Matrix, Row, matrix
+from troth.capabilities.preferences.overview import Cell, Matrix, Row, doubt, matrix
 from troth.capabilities.preferences.pacing import NotNow
 from troth.capabilities.preferences.records import (
     Kept,
@@ -72,6 +72,7 @@ __all__ = [
     "decline",
     "defer",
     "done_before",
+    "doubt",
     "finish_binding",
     "honour_signal",
     "import_consents",

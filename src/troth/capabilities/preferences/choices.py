@@ -9,11 +9,12 @@ from troth.capabilities.preferences.model import LIFTED_BY_CONSENT, MAY_RECORD, 
 from troth.capabilities.preferences.records import note_record, recorded
 from troth.errors import Conflict, InvalidInput, NotFound, Unavailable
 from troth.kernel import consent, events, restrictions
-from troth.kernel.desk import Desk
+from troth.kernel.desk import Desk, everybody
 from troth.kernel.facts import House
 from troth.kernel.house import notices_by_purpose
 from troth.ports import View
 from troth.terms import (
+    DENYING,
     GRANTING,
     Act,
     Actor,
@@ -98,6 +99,8 @@ def _record_once(
         freed = _freed(choices, house, view, found[0])
         told = [*before, *acts, *(said for each in freed for said in each.told())]
         prepared = desk.scribe.prepare(person, found[0].head, told, actor, view.now)
+        denied = any(choice.status in DENYING for choice in choices)
+        sups = _addresses(view, person, choices) if denied else []
     with desk.store.book(house.version) as tx:
         if tx.append(prepared):
             return None
@@ -113,8 +116,17 @@ def _record_once(
     kept = [
         restrictions.suppressed(each.sup, block, first) for each in freed for block in each.instead
     ]
-    desk.journal.note_all([*filter(None, lines), *kept])
+    told = [restrictions.with_addresses(each, sups) for each in lines if each]
+    desk.journal.note_all([*told, *kept])
     return prepared
+
+
+def _addresses(view: View, person: PersonId, choices: Sequence[Choice]) -> list[bytes]:
+    """Return the codes of the person's addresses on the channels of what they say no to."""
+    said = {c for choice in choices if choice.status in DENYING for c in choice.channels}
+    channels = [c for c in Channel if said & {c, consent.EVERY}]
+    found = [view.gather(everybody(view, person), channel) for channel in channels]
+    return [each.contact.sup for page in found for each in page if each.contact]
 
 
 @dataclass(frozen=True, slots=True)

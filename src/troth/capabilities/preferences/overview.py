@@ -36,6 +36,7 @@ from troth.terms import (
 
 OPEN: Final = frozenset({"given", "soft", "implied"})
 """States in which a message may come."""
+UNSURE: Final = "unsure"
 _SAID: Final = {
     ConsentStatus.GIVEN: "given",
     ConsentStatus.REAFFIRMED: "given",
@@ -56,7 +57,8 @@ class Cell:
 
     Attributes:
         channel: The channel; "" for a purpose without one.
-        state: given, soft, implied, refused, withdrawn, objected, expired, suppressed or unknown.
+        state: given, soft, implied, refused, withdrawn, objected, expired, suppressed, unsure
+            (it was open before a restore that lost withdrawals, and nobody knows) or unknown.
         since: When that was said, or began; 0 not known.
         until: When it ends by itself; 0 never.
         notice: `name@version` that was shown.
@@ -107,6 +109,8 @@ class Matrix:
         level: The level chosen, -1 none.
         signal: Since when a browser's opt-out is honoured; 0 none stands.
         restricted: An officer holds the data: it is stored only.
+        unsure: Of what was agreed to before this moment nobody knows whether it was taken back
+            since; 0 where nothing they agreed to is in doubt.
     """
 
     at: Instant
@@ -117,6 +121,7 @@ class Matrix:
     level: int
     signal: int
     restricted: bool
+    unsure: Instant = Instant(0)
 
     @property
     def open(self) -> bool:
@@ -144,16 +149,33 @@ def matrix(desk: Desk, view: View, person: PersonId) -> Matrix:
     mine = [p for _, p in sorted(house.purposes.items()) if p.kind is PurposeKind.MARKETING]
     every = [p for _, p in sorted(house.purposes.items()) if p.kind is PurposeKind.SERVICE]
     notices = _notices(view, house)
+    rows = tuple(_row(p, house, by_channel, found[0], at, notices.get(p.name, "")) for p in mine)
     return Matrix(
         at,
-        tuple(_row(p, house, by_channel, found[0], at, notices.get(p.name, "")) for p in mine),
+        rows,
         tuple(_service(p, by_channel) for p in every),
         record.wishes or wishes.NOTHING,
         record.language,
         record.level,
         _signal(found[0], house, at),
         record.restricted,
+        _in_doubt(rows, found[0], house, at),
     )
+
+
+def doubt(desk: Desk, view: View, person: PersonId) -> Instant:
+    """Return before when it is not known what a person took back; 0 where nothing is in doubt."""
+    return matrix(desk, view, person).unsure if desk.house(view).unsure_before else Instant(0)
+
+
+def _in_doubt(rows: Iterable[Row], held: Gathered, house: House, at: Instant) -> Instant:
+    before = house.unsure_before
+    shaped = before and (
+        consent.agreed_categories(held.record, house, at)
+        != consent.agreed_categories(held.record, house, at, after=before)
+    )
+    asked = any(cell.state == UNSURE for row in rows for cell in row.cells)
+    return Instant(before if shaped or asked else 0)
 
 
 def _channels(house: House) -> Iterable[Channel]:
@@ -217,7 +239,10 @@ def _cell(
         cell = _computed(bare, purpose, house, held, at)
         if cell.state == "unknown" and found.status is ConsentStatus.EXPIRED and act is not None:
             cell = replace(bare, state="expired", since=int(act.at), notice=act.notice)
-    return _blocked(cell, _asked(purpose, channel, held, at), house, held.blocks)
+    cell = _blocked(cell, _asked(purpose, channel, held, at), house, held.blocks)
+    if cell.open and house.unsure_before and not consent.counts(found, house):
+        return replace(cell, state=UNSURE, until=0, ground="")
+    return cell
 
 
 def _asked(

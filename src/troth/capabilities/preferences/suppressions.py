@@ -196,6 +196,9 @@ def apply_registry(  # noqa: PLR0913 - a file and where it applies
         registry, digest.hex(), file.scheme, str(state["as_of"] or ""), len(keys)
     )
     desk.record_house(said, SYSTEM)
+    with desk.store.look() as view:
+        told = {"registry": registry, "digest": digest.hex()}
+        desk.journal.note(restrictions.REGISTRY, told, view.log.size)
     with desk.store.book() as tx:
         tx.publish(f"registry:{registry}", digest.hex(), events.canonical(state))
     return blocked

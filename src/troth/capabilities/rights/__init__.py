@@ -16,14 +16,16 @@ from troth.capabilities.rights.erasing import (
     Receipt,
     Steps,
     begin_erasure,
+    carry_out,
     erase,
     erased_since,
+    finish,
     is_erased,
     receipts,
     timeline,
     unfinished,
 )
-from troth.capabilities.rights.horizon import NOT_COVERED
+from troth.capabilities.rights.horizon import NOT_COVERED, NOT_SCANNED
 from troth.capabilities.rights.package_files import Package, stream
 from troth.capabilities.rights.requests import (
     Asked,
@@ -53,6 +55,7 @@ __all__ = [
     "MAY_LIFT",
     "MAY_RESTRICT",
     "NOT_COVERED",
+    "NOT_SCANNED",
     "OPEN",
     "Asked",
     "Certificate",
@@ -69,11 +72,13 @@ __all__ = [
     "alarms",
     "attach_statement",
     "begin_erasure",
+    "carry_out",
     "clock_of",
     "complete",
     "correct",
     "erase",
     "erased_since",
+    "finish",
     "holds",
     "is_erased",
     "lift_restriction",

@@ -24,8 +24,6 @@ from troth.terms import DAY, Channel, Instant, PersonId, zulu
 
 HANDED: Final = "rights.certificate"
 """MAC of an address → until when, and the sealed certificate; nothing leads here from anybody."""
-PUBLIC_EXTRA: Final = 0x03
-"""First byte of a proof's extra that is followed by a public entry of the ledger."""
 KEPT: Final = ("suppression", "commitments")
 """What an erasure keeps: the no of an address as a keyed code, and hashes in the tree."""
 _CHARS = 26
@@ -203,7 +201,7 @@ def proof_of(view: View, leaf: int, note: str) -> str:
     if proof.parse_checkpoint(proof.parse_note(note)[0]).size <= leaf:
         raise Unavailable("no signed checkpoint covers this yet", "repeat in a moment")
     entry = view.entries(leaf, leaf + 1)[0]
-    return ledger.receipt(bytes([PUBLIC_EXTRA]) + entry, leaf, note, view.tile)
+    return ledger.receipt(proof.public_extra(entry), leaf, note, view.tile)
 
 
 def verify(paper: bytes, text: str, policy: proof.Policy) -> Mapping[str, Any]:
@@ -238,7 +236,7 @@ def _proved(text: str, policy: proof.Policy) -> tuple[bytes, int]:
     if not gap or len(lines) < 3 or lines[0] != proof.RECEIPT_HEADER:  # noqa: PLR2004
         raise InvalidInput("this is no proof", f"it starts with the line {proof.RECEIPT_HEADER}")
     extra = proof.unb64(lines[1].removeprefix("extra "))
-    if extra[:1] != bytes([PUBLIC_EXTRA]) or extra[1:2] != b"\x01":
+    if extra[:2] != proof.public_extra(proof.PUBLIC):
         raise InvalidInput("this proof shows no public entry", "take the one of the certificate")
     index = proof.number(lines[2].removeprefix("index "))
     checkpoint = proof.verify_note(note, policy)

@@ -132,6 +132,7 @@ class _Open(msgspec.Struct, array_like=True):
     keys: int = 0
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     epoch: int = 0
+    kver: int = 0
 
 
 _decode_open = msgspec.json.Decoder(_Open).decode
@@ -219,9 +220,41 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
         steps: What goes on around the steps.
 
     Raises:
+        InvalidInput: This role may not erase anybody; nothing was recorded.
         NotFound: Nothing was ever held under this id; nothing was recorded.
+        Conflict: Another worker finishes this erasure: repeat.
         Unavailable: A store did not answer, or a search of the stores found something left; says
             where. Erasure may have begun: repeat until it returns.
+    """
+    carried = carry_out(desk, person, request, actor, settle, steps)
+    scanned = steps.scan(carried.people) if carried.people else NOT_SCANNED
+    return finish(desk, person, steps, carried, scanned)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An erasure of which the search and its leaf are left to do.
+
+    Attributes:
+        people: The ids to search for; none where all of it is done already.
+        horizon: Where the end of the key epoch stands.
+    """
+
+    people: Sequence[PersonId] = ()
+    horizon: Horizon = NO_HORIZON
+
+
+def carry_out(  # noqa: PLR0913 - as `erase`
+    desk: Desk,
+    person: PersonId,
+    request: str,
+    actor: Actor,
+    settle: Callable[[], None],
+    steps: Steps = Steps(),
+) -> Carried:
+    """Do all of an erasure but the search and its leaf, so that many are searched for at once.
+
+    Repeatable; `finish` does the rest. Arguments and errors are those of `erase`.
     """
     if actor.role not in MAY_ERASE:
         raise InvalidInput("this role may not erase anybody", "ask the privacy officer")
@@ -231,7 +264,7 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
         done, raw = view.row(_DONE, person), view.row(OPEN, person)
         now, seq = view.now, view.log.size
     if done is not None:
-        return _certificate(done)
+        return Carried()
     if raw is None:
         raise Conflict("another worker finishes this erasure", "repeat")
     state = _decode_open(raw)
@@ -240,6 +273,7 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
     steps.after(2)
     fences = len(people)  # a row of its own each, which holds no key
     state.keys = sum(desk.vault.keys.shred(each, None, now) for each in people) - fences
+    state.kver = desk.vault.keys.highest(people)
     state.epoch = state.epoch or steps.epoch()
     steps.after(3)
     _keep_the_no(desk, people)
@@ -255,14 +289,24 @@ def erase(  # noqa: PLR0913 - what, who asks, and what the house does around it
     steps.after(4)
     horizon = steps.horizon(state.epoch)
     steps.after(5)
-    scanned = steps.scan(people)
+    return Carried(people, horizon)
+
+
+def finish(
+    desk: Desk, person: PersonId, steps: Steps, carried: Carried, scanned: Scanned
+) -> Certificate:
+    """Write the public leaf of an erasure that was carried out and searched for; repeatable.
+
+    Raises:
+        Unavailable: The search found something; says in which stores. Nothing was written.
+    """
     if scanned.found:
         places = ", ".join(f"{store} ({n})" for store, n in sorted(scanned.found.items()))
         raise Unavailable(
             f"the erasure is not complete: something is left in {places}",
             "delete it there, then repeat",
         )
-    return _finish(desk, person, steps, horizon, scanned)
+    return _finish(desk, person, steps, carried.horizon, scanned)
 
 
 _DONE = "rights.erased"
@@ -402,7 +446,7 @@ def _statement(state: _Open, uncovered: Sequence[str], at: Instant) -> dict[str,
         "at": zulu(at),
         "subject": crypto.sha256(bytes.fromhex(state.people[0]) + salt).hex(),
         "aliases": len(state.people) - 1,
-        "kver": 1,
+        "kver": state.kver,
         "keys": state.keys,
         "counts": state.counts,
         "not_covered": uncovered,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from troth.terms import Instant, zulu
 
-NO_HORIZON = "a backup of keys/ made before {at} still opens data backups made before {at}"
-HORIZON = "until {until} " + NO_HORIZON
+NO_END = "a backup of keys/ made before {at} still opens data backups made before {at}"
+HORIZON = "until {until} " + NO_END
 NOT_SEARCHED = "no store was searched for what may be left"
 NO_VALUES = (
     "plain values were not searched for, only ids and codes: they were not known any more when"
@@ -18,7 +18,7 @@ NO_VALUES = (
 )
 BEST_EFFORT = "best effort on this disk"
 NOT_COVERED = (
-    NO_HORIZON,
+    NO_END,
     "copies at partners that have not answered, mails already delivered, printed pages",
     "a flash disk may keep a stale block of an overwritten key",
 )
@@ -66,7 +66,7 @@ def uncovered(horizon: Horizon, scanned: Scanned, now: Instant) -> list[str]:
     """Say what an erasure does not cover."""
     at, out = zulu(now), list(NOT_COVERED[1:])
     if not horizon.state:
-        out.insert(0, NO_HORIZON.format(at=at))
+        out.insert(0, NO_END.format(at=at))
     elif horizon.at > now:
         out.insert(0, HORIZON.format(at=at, until=zulu(horizon.at)))
     if not scanned.stores:

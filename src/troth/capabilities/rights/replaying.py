@@ -4,17 +4,24 @@ from collections.abc import Callable
 
 import msgspec
 
-from troth.capabilities.rights.erasing import OPEN, SALT_BYTES, erase, is_erased
+from troth.capabilities.rights.erasing import OPEN, SALT_BYTES, Steps, erase, is_erased
 from troth.kernel.desk import SYSTEM, Desk
 from troth.terms import PersonId
 
 
-def erase_again(desk: Desk, person: PersonId, request: str, settle: Callable[[], None]) -> bool:
+def erase_again(
+    desk: Desk,
+    person: PersonId,
+    request: str,
+    settle: Callable[[], None],
+    steps: Steps = Steps(),
+) -> bool:
     """Erase whom a backup brought back, or what is left of them; repeatable.
 
     Where a copy of the keys came back too, the whole erasure runs once more: event, keys, rows,
     leaf. Where the key is destroyed, no event can be written: rows and leaf alone. An id the
-    record does not know is fenced, so that nothing is ever kept under it.
+    record does not know is fenced, so that nothing is ever kept under it. With `steps` that
+    search nothing, as a restore's, the certificate says that nothing was searched.
 
     Returns:
         Whether anything was held under the id.
@@ -34,5 +41,5 @@ def erase_again(desk: Desk, person: PersonId, request: str, settle: Callable[[],
         state = [request, desk.randomness.take(SALT_BYTES).hex(), [person.hex()], 0, {}]
         with desk.store.book() as tx:
             tx.put_row(OPEN, person, msgspec.json.encode(state))
-    erase(desk, person, request, SYSTEM, settle)
+    erase(desk, person, request, SYSTEM, settle, steps)
     return True

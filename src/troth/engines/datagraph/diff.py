@@ -133,7 +133,8 @@ def _changed(
         yield _unmapped(table, seen)
     elif seen.guess and not _agree(said, words.get(seen.guess.category, seen.guess.category)):
         was = ", ".join(sorted(said))
-        yield Drift("category_changed", table, held.name, True, was, seen.guess.category)  # noqa: FBT003
+        now = seen.guess.category
+        yield Drift("category_changed", table, held.name, personal=True, was=was, now=now)
 
 
 def _agree(said: tuple[str, ...], found: str) -> bool:

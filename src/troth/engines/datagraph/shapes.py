@@ -60,7 +60,7 @@ def _possible(text: str, region: str | None) -> bool:
 def za_id(text: str, _regions: Sequence[str]) -> bool:
     """Tell whether it is a South African identity number: birth date, marks, check digit."""
     digits = text.replace(" ", "")
-    if not (digits.isascii() and digits.isdigit() and len(digits) == 13):  # noqa: PLR2004
+    if not (digits.isascii() and digits.isdigit() and len(digits) == 13):  # noqa: PLR2004 - as issued
         return False
     whole = _day(2000 + int(digits[:2]), int(digits[2:4]), int(digits[4:6]))
     earlier = _day(1900 + int(digits[:2]), int(digits[2:4]), int(digits[4:6]))
@@ -113,7 +113,7 @@ def birthday(text: str, _regions: Sequence[str]) -> bool:
     for form in _DATES:
         if found := form.fullmatch(text):
             year, month, day = (int(found[part]) for part in "ymd")
-            if 1900 <= year <= 2100 and _day(year, month, day):  # noqa: PLR2004
+            if 1900 <= year <= 2100 and _day(year, month, day):  # noqa: PLR2004 - of people living
                 return True
     return False
 

@@ -28,7 +28,7 @@ def write(held: DataMap) -> dict[str, Any]:
     ) | dict(held.extra)
 
 
-def _kept(**values: Any) -> dict[str, Any]:  # noqa: ANN401
+def _kept(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Leave out what says nothing."""
     return {name: value for name, value in values.items() if value not in ("", [], {}, (), None)}
 

@@ -50,10 +50,10 @@ def confirm(call: Call, ident: str) -> Answer:
     return Answer({"id": done.id, "confirmed": zulu(done.confirmed)}, ["Noted as deleted."])
 
 
-def ask_bulk(call: Call, people: int, reason: str) -> Answer:
-    """Ask to take out more people than a day allows."""
+def ask_bulk(call: Call, people: int, reason: str, purpose: str) -> Answer:
+    """Ask to take out more people than a day allows, under one purpose."""
     with call.opened() as ws:
-        made = quota.ask_bulk(ws.desk, people, reason, call.actor(ws))
+        made = quota.ask_bulk(ws.desk, people, reason, call.actor(ws), purpose)
         ws.sign()
     return Answer(
         {"id": made.id, "state": made.state}, [f"Asked: {made.id}. Another person agrees."]
@@ -72,11 +72,19 @@ def answer_bulk(call: Call, ident: str, word: str) -> Answer:
 def bulks(call: Call) -> Answer:
     """List bulk exports asked for."""
     with call.opened() as ws, ws.store.look() as view:
-        every = quota.bulks(view)
-    rows = [(e.id, e.state, f"{e.people} people", e.account, e.reason) for e in every]
+        every, now = quota.bulks(view), view.now
+    rows = [
+        (e.id, e.standing(now), f"{e.used} of {e.people} people", e.account, e.purpose or "service",
+         e.reason)
+        for e in every
+    ]  # fmt: skip
     told = [
-        {"id": e.id, "state": e.state, "people": e.people, "account": e.account} for e in every
-    ]
+        {
+            "id": e.id, "state": e.standing(now), "people": e.people, "used": e.used,
+            "account": e.account, "purpose": e.purpose or "service", "reason": e.reason,
+        }
+        for e in every
+    ]  # fmt: skip
     return Answer({"bulk": told}, columns(rows) or ["Nobody asked for a bulk export."])
 
 

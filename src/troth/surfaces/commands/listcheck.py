@@ -7,16 +7,19 @@ from typing import Any
 
 from troth import app
 from troth.app import ListTold
+from troth.capabilities.access.exports import Export
 from troth.capabilities.listcheck import GROUPS
 from troth.errors import InvalidInput
 from troth.surfaces import list_words as told
 from troth.surfaces.commands.answer import Answer, columns
-from troth.surfaces.commands.call import Call
-from troth.terms import Instant
+from troth.surfaces.commands.call import Call, export_data, export_lines, refused
+from troth.terms import Instant, Refusal
 
 SHOWN = 3
 GUESSED = "cp1252"
 KEPT = "Nothing was kept: no row, no address, no event."
+BOOKED = "No row and no address was kept. That these files were taken out is in the record."
+HOUSE = "troth.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,10 @@ class Options:
 
 
 def check(call: Call, file: Path, options: Options) -> Answer:
-    """Check a list; needs no workspace and leaves nothing but what `--out` names."""
+    """Check a list; needs no workspace and leaves nothing but what `--out` names.
+
+    In a workspace, files written are booked as an export first.
+    """
     said = ListTold(
         columns=read_map(options.map),
         zone=options.zone,
@@ -44,12 +50,26 @@ def check(call: Call, file: Path, options: Options) -> Answer:
     source = app.look_at_list(file, file.name, said)
     now = at if at is not None else Instant(app.real_micros())
     checked = app.check_list(source, said, now, call.watch("check the list"))
+    data = told.report(checked)
+    left = _taken(call, checked) if options.out else None
+    if isinstance(left, Refusal):
+        return refused(left, "No file was written.")
     written: list[str] = []
     if options.out:
         form = {"form4.txt": told.form4_text(), "form4.html": told.form4_html()}
-        written = app.write_groups(checked, Path(options.out), told.row_words, form)
-    data = {**told.report(checked), "written": written}
-    return Answer(data, _lines(data, options.out))
+        written = app.write_groups(checked, Path(options.out), told.row_words, form, left)
+    data = {**data, "written": written, **export_data(left)}
+    return Answer(data, [*_lines(data, options.out), *export_lines(left)])
+
+
+def _taken(call: Call, checked: app.Checked) -> Export | Refusal | None:
+    """Book that the rows are taken out, where there is a house to book it; None where is none."""
+    if not (call.folder / HOUSE).is_file():
+        return None
+    with call.opened() as ws:
+        left = app.take_groups(ws, checked, GROUPS, call.actor(ws))
+        ws.sign()
+        return left
 
 
 def read_map(given: Iterable[str]) -> dict[str, str]:
@@ -144,7 +164,7 @@ def _column_lines(data: Mapping[str, Any]) -> list[str]:
 def _end_lines(data: Mapping[str, Any], out: str) -> list[str]:
     lines = [
         "",
-        KEPT,
+        BOOKED if "export" in data else KEPT,
         "Another meaning: --map HEADING=FIELD. To take the list in: troth import customers FILE",
     ]
     if data["written"]:

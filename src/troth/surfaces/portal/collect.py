@@ -33,7 +33,7 @@ from troth.surfaces.portal.notices import require_notice
 from troth.surfaces.web.acting import own_page
 from troth.surfaces.web.parts import Hub, body_of, form_of
 from troth.surfaces.web.site import limited
-from troth.terms import GRANTING, Channel, PurposeKind
+from troth.terms import Channel, PurposeKind
 
 PUBLIC = {
     "/embed/form/{purpose}": "asks anybody; records nothing until the address itself says yes",
@@ -183,7 +183,9 @@ def _add_widget(app: FastAPI, hub: Hub) -> None:
                         for c in sorted(purpose.channels)
                     }
                     yes = [
-                        words.CHANNELS.get(c, c) for c, h in held.items() if h.status in GRANTING
+                        words.CHANNELS.get(c, c)
+                        for c, h in held.items()
+                        if consent.counts(h, house)
                     ]
                     rows.append(Stands(purpose.title, tuple(yes)))
         shown = portal_page(

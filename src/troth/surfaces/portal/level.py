@@ -28,6 +28,7 @@ from troth.surfaces.portal.frame import (
     submitted,
     visiting,
 )
+from troth.surfaces.portal.overview import doubt
 from troth.surfaces.web import inbox
 from troth.surfaces.web import levels as shown
 from troth.surfaces.web.parts import Hub, body_of
@@ -69,6 +70,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             now=now, held=held, looked=_step(hub, visit, looked, now),
             letter=_letter(hub, visit, looked), asks=_asks(hub, visit, looked),
             notice=_notice(hub, visit) if _asks(hub, visit, looked) else None,
+            unsure=doubt(hub, visit),
         )  # fmt: skip
 
     @app.api_route("/my/level/{level}/letter", methods=READ, include_in_schema=False)

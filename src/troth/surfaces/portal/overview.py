@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from troth import app as house
 from troth.app import owndata
-from troth.capabilities import custody, people, rights
+from troth.capabilities import custody, people, preferences, rights
 from troth.kernel import consent, events, retention
 from troth.kernel.desk import everybody
 from troth.kernel.house import parse_toml
@@ -24,7 +24,6 @@ from troth.surfaces.portal.catalogue import N_
 from troth.surfaces.portal.frame import Visit, portal_page, visiting
 from troth.surfaces.web.parts import Hub
 from troth.terms import (
-    GRANTING,
     SECOND,
     Action,
     Instant,
@@ -128,7 +127,21 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
             others=_others(hub, visit),
             waiting=_waiting(hub, visit),
             changed=notices.waiting(hub, visit),
+            unsure=doubt(hub, visit),
         )  # fmt: skip
+
+
+def doubt(hub: Hub, visit: Visit) -> str:
+    """Say before when it is not known what the person took back; "" nothing is in doubt."""
+    with hub.ws.store.look() as view:
+        before = preferences.doubt(hub.ws.desk, view, visit.person)
+    if not before:
+        return ""
+    return visit.gettext(
+        "We could not make sure of what you agreed to before %(day)s; nothing is sent until you"
+        " say so again.",
+        day=visit.day(before),
+    )
 
 
 def _others(hub: Hub, visit: Visit) -> bool:
@@ -263,8 +276,9 @@ def _uses(hub: Hub, view: View, visit: Visit) -> tuple[Mapping[str, Sequence[str
         if purpose.kind in _ALLOWED:
             ways: list[str] = [*sorted(purpose.channels)] or [""]
             open_now = any(
-                consent.resolve(visit.record, purpose, way, view.now, house.purposes).status
-                in GRANTING
+                consent.counts(
+                    consent.resolve(visit.record, purpose, way, view.now, house.purposes), house
+                )
                 for way in ways
             )
             allowed += open_now

@@ -27,6 +27,7 @@ from troth.kernel.consent import months_on
 from troth.surfaces.portal import notices, said
 from troth.surfaces.portal.catalogue import LANGUAGES, N_
 from troth.surfaces.portal.frame import Done, Visit, finished, portal_page, submitted, visiting
+from troth.surfaces.portal.overview import doubt
 from troth.surfaces.web.parts import Hub, body_of
 from troth.terms import DAY, SECOND, Channel, Instant, Prepared, PurposeKind, Wishes
 
@@ -43,6 +44,7 @@ STATES: Final[Mapping[str, str]] = {
     "objected": N_("You objected to this"),
     "expired": N_("Your yes has ended by itself"),
     "suppressed": N_("Your address is on our stop list"),
+    "unsure": N_("We could not make sure that you still want this"),
     "unknown": N_("You were not asked, or did not answer"),
 }
 WHO: Final[Mapping[str, str]] = {
@@ -113,7 +115,7 @@ def _looks(app: FastAPI, hub: Hub) -> None:
             hub, request, visit, "my_preferences.html", "preferences",
             kinds=[_kind(visit, row) for row in _listed(found)],
             services=[_service(visit, row) for row in found.services],
-            found=found, cap=cap[0] if cap else 0, pauses=PAUSES, often=OFTEN,
+            found=found, unsure=doubt(hub, visit), cap=cap[0] if cap else 0, pauses=PAUSES, often=OFTEN,
             quiet=_quiet(found.wished), languages_of=list(LANGUAGES.items()),
         )  # fmt: skip
 
@@ -352,7 +354,7 @@ def _switch(visit: Visit, row: preferences.Row, cell: preferences.Cell) -> Switc
     ]
     may_yes = bool(row.notice) and cell.reached and visit.may_grant
     answers = ["no"] if cell.open else ["yes"] if may_yes else []
-    if cell.state in ("unknown", "expired"):
+    if cell.state in ("unknown", "expired", "unsure"):
         answers = [*(["yes"] if may_yes else []), "no"]
     name, _, version = cell.notice.partition("@")
     return Switch(

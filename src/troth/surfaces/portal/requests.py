@@ -259,8 +259,3 @@ def _status(hub: Hub, request: Asking, request_id: str) -> Mapping[str, str]:
         raise NotAllowed((Role.OFFICER,))
     with hub.ws.store.look() as view:
         return rights.status(rights.request_of(desk, view, person, request_id))
-
-
-def spoken_rights(visit: Visit) -> Sequence[tuple[str, str]]:
-    """Return every right in the reader's language."""
-    return [(name, visit.gettext(said)) for name, said in words.RIGHTS.items()]

@@ -20,6 +20,12 @@ from troth.terms import Action, Actor, ApiKey, Channel, Reason, ReasonCode, Role
 BATCH_MAX = 500
 TEXT_MAX = 200
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+Named = Annotated[str, Field(max_length=TEXT_MAX)]
+_WHY = (
+    "the open case or request that contains the person, as kind:id, such as case:T-1 or "
+    "request:rq-abc; to read or export with a key of staff it is needed, and each yes is logged "
+    "as a look and counts against the day's people"
+)
 
 
 class AskedBy(BaseModel):
@@ -40,6 +46,7 @@ class Question(BaseModel):
     action: Action = Action.SEND
     channel: Channel | None = Channel.EMAIL
     categories: list[Text] | None = Field(default=None, max_length=50)
+    reason: Named = Field(default="", description=_WHY)
 
 
 class ReasonOut(BaseModel):
@@ -58,7 +65,7 @@ class Decision(BaseModel):
     reasons: list[ReasonOut]
     until: str = Field(description="first instant at which a yes is worth nothing; empty on a no")
     categories: dict[str, str] = Field(
-        description="category → full, hash, year, last4, initial or null"
+        description="category → full, hash, year, last4, first4, initial, shape or null"
     )
     obligations: list[str] = Field(description="what the message must carry")
     basis: str = Field(
@@ -85,6 +92,7 @@ class Batch(msgspec.Struct, forbid_unknown_fields=True):
     channel: Channel | None = Channel.EMAIL
     categories: Annotated[list[str], msgspec.Meta(max_length=50)] | None = None
     actor: "Asker | None" = None
+    reason: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)] = ""
 
 
 class Asker(msgspec.Struct, forbid_unknown_fields=True):
@@ -137,7 +145,7 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         )
 
 
-_FIELDS = f"people (1 to {BATCH_MAX} ids), actor, purpose, action, channel, categories"
+_FIELDS = f"people (1 to {BATCH_MAX} ids), actor, purpose, action, channel, categories, reason"
 _RULE = "access.key"
 
 
@@ -155,6 +163,7 @@ def _decided(hub: Hub, key: ApiKey, asked: Question | Batch) -> list[dict[str, o
         asked.channel,
         None if asked.categories is None else frozenset(asked.categories),
         hub.ws.settings.brand,
+        asked.reason,
     )
     people = asked.people if isinstance(asked, Batch) else [asked.person]
     if (no := _objection(key, actor, asked)) is not None:

@@ -24,7 +24,6 @@ from troth.ports import View
 from troth.surfaces import words
 from troth.surfaces.web.parts import Hub, body_of, form_of, page
 from troth.terms import (
-    GRANTING,
     Actor,
     Channel,
     ConsentStatus,
@@ -125,7 +124,7 @@ def read_question(hub: Hub, token: str) -> Question:
             for channel in held
             if (g := view.gather([person], Channel(channel))) and g[0].contact is not None
         )
-        given = any(each.status in GRANTING for each in held.values())
+        given = any(consent.counts(each, house) for each in held.values())
         acts = [record.standings.get(consent.key(wanted.name, c)) for c in (*held, "*")]
     said = any(s is not None and (s.grant or s.deny) for s in acts)
     digest = crypto.mac(desk.vault.keys.secret("token"), msgspec.json.encode([token, acts]))

@@ -166,7 +166,7 @@ def _row(each: Backup, zone: str) -> Mapping[str, Any]:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"  # noqa: PLR2004
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"  # noqa: PLR2004 - 0.1 MB
 
 
 def _holds() -> list[Mapping[str, str]]:

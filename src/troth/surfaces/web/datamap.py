@@ -157,7 +157,7 @@ def _answer(
     request: Request,
     session: Session,
     code: int = 200,
-    **values: Any,  # noqa: ANN401
+    **values: Any,  # noqa: ANN401 - what a template is given
 ) -> Response:
     given = {"found": None, "fault": "", "said": (), "case": "", "category": "", **values}
     return console_page(

@@ -21,6 +21,7 @@ WHAT = {
     "receipts": "One person's receipts",
     "request": "The folder of a request",
     "list": "A list that was checked",
+    "report": "The report of a month",
 }
 ALARM_DAYS = 30
 
@@ -60,7 +61,7 @@ def _page(
     mine, keeps = desk.account(session.actor), session.actor.role in exports.MAY_CONFIRM
     with hub.ws.store.look() as view:
         every, now = exports.listed(view), view.now
-        asked = [b for b in quota.bulks(view) if b.state == "requested"] if keeps else []
+        bulks = [b for b in quota.bulks(view) if keeps or _same(b.account, mine)]
         alarms = canaries.raised(view, Instant(now - ALARM_DAYS * DAY)) if keeps else []
     if not keeps:
         every = [e for e in every if _same(e.account, mine)]
@@ -83,7 +84,12 @@ def _page(
     return console_page(
         hub, request, session, "exports.html", code, here="exports", rows=rows, fault=fault,
         done=request.query_params.get("done", ""), keeps=keeps,
-        asked=[(b, _same(b.account, mine)) for b in asked],
+        asked=[(b, _same(b.account, mine)) for b in bulks if b.state == "requested" and keeps],
+        answered=[
+            (b, b.standing(now), words.spoken(b.until, zone))
+            for b in bulks
+            if b.state == "approved" and now < b.until + ALARM_DAYS * DAY
+        ],
         alarms=[(words.spoken(at, zone), account) for at, account in alarms],
     )  # fmt: skip
 

@@ -77,8 +77,8 @@ def values(hub: Hub, session: Session) -> dict[str, Any]:
     with hub.ws.store.look() as view:
         hand = desk.scribe.actor(session.actor, desk.scribe.house)
         told = made(Seen(hub, view, desk.house(view), steps.lives(view), hand))
-    nothing = {"numbers": [], "protect": [], "tasks": [], "path": [], "month": None, "lists": []}
-    return {**nothing, "drill": "", **told}
+    empty: dict[str, Any] = {key: [] for key in ("numbers", "protect", "tasks", "path", "lists")}
+    return {**empty, "month": None, "drill": "", **told}
 
 
 # The marketer

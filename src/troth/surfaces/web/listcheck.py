@@ -1,7 +1,8 @@
 """The list check's page: drop a list, correct its columns, see who may be mailed, and why not.
 
 A list lives in a nameless file and its result in memory, for one session, for fifteen minutes
-after it was made. Nothing of it is recorded or logged: no person of the house is looked at.
+after it was made. Nothing of it is recorded or logged: no person of the house is looked at. That
+a file of it was taken out is recorded before the file is given: whose, how many rows, until when.
 """
 
 import tempfile
@@ -17,15 +18,16 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from troth import app as house
 from troth import crypto
 from troth.app import Checked, ListTold
+from troth.capabilities.access.exports import Export
 from troth.capabilities.listcheck import GROUPS, Group
 from troth.errors import InvalidInput, NotFound, Unavailable
-from troth.surfaces import faults
+from troth.surfaces import faults, words
 from troth.surfaces import list_words as told
 from troth.surfaces.web.acting import NotAllowed, Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import LARGE, Hub, body_of
 from troth.surfaces.web.uploads import Upload
-from troth.terms import Role
+from troth.terms import Refusal, Role
 
 ROLES = (Role.MARKETER, Role.OFFICER)
 PATH: Final = "/console/list"
@@ -158,9 +160,11 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         return RedirectResponse(PATH, 303)
 
 
-def _page(hub: Hub, request: Request, session: Session, shelf: Shelf, fault: str = "") -> Response:
+def _page(  # noqa: PLR0913 - a page and what went wrong
+    hub: Hub, request: Request, session: Session, shelf: Shelf, fault: str = "", wrong: int = 400
+) -> Response:
     given = {**shown(shelf.find(session)), "fault": fault}
-    code = 400 if fault else 200
+    code = wrong if fault else 200
     return console_page(hub, request, session, "list.html", code, here="list", **given)
 
 
@@ -214,20 +218,33 @@ def _looked_at(hub: Hub, name: str, file: Any) -> Job:  # noqa: ANN401 - a namel
 
 
 def _add_ways_out(app: FastAPI, hub: Hub, shelf: Shelf) -> None:
-    """Add the downloads: a file a group while the result is kept, and the Form 4 text."""
+    """Add the Form 4 text, and a file a group while the result is kept: booked, then given."""
 
     @app.api_route(f"{PATH}/{{name}}", methods=READ, include_in_schema=False)
     def fetch(request: Request, name: str) -> Response:
-        session = acting(hub, request, *ROLES)
-        if name in FORMS:
-            make, media = FORMS[name]
-            return attached(iter([make().encode()]), name, media)
-        if name not in {f"{group}.csv" for group in GROUPS}:
+        acting(hub, request, *ROLES)
+        if name not in FORMS:
+            raise NotFound("there is no such file", "go back to the list check")
+        make, media = FORMS[name]
+        return attached(iter([make().encode()]), name, media)
+
+    @app.post(f"{PATH}/take/{{group}}", include_in_schema=False)
+    def take(group: str, request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
+        session, _ = submitted(hub, request, raw, *ROLES)
+        if group not in GROUPS:
             raise NotFound("there is no such file", "go back to the list check")
         job = shelf.find(session)
-        if job is None or job.checked is None:
+        checked = job.checked if job is not None else None
+        if checked is None:
             raise NotFound("this list is no longer kept here", "drop it again")
-        return attached(rows_of(job.checked, name.removesuffix(".csv")), name, "text/csv")
+        left = house.take_groups(hub.ws, checked, [group], session.actor)
+        if isinstance(left, Refusal):
+            return _page(hub, request, session, shelf, _no(left), 403)
+        return attached(rows_of(checked, group, left), left.named(group, "csv"), "text/csv")
+
+
+def _no(refusal: Refusal) -> str:
+    return "; ".join(f"{words.title(r.code)}: {words.remedy(r)}" for r in refusal.reasons)
 
 
 FORMS: Final = {
@@ -322,11 +339,11 @@ def work(shelf: Shelf, session: Session, job: Job, at: Any) -> None:  # noqa: AN
     shelf.renew(session, job)
 
 
-def rows_of(checked: Checked, group: Any) -> Iterator[bytes]:  # noqa: ANN401 - checked by the route
-    """Yield a group's rows as CSV, made in a nameless file first."""
+def rows_of(checked: Checked, group: Any, left: Export) -> Iterator[bytes]:  # noqa: ANN401 - checked by the route
+    """Yield a group's rows as CSV, marked, made in a nameless file first."""
     named: Group = group
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as file:
-        house.write_group(checked, named, file, told.row_words)
+        house.write_group(checked, named, file, told.row_words, left)
         file.seek(0)
         yield from _pieces(file)
 

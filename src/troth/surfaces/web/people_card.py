@@ -13,7 +13,7 @@ from troth.kernel.masks import SHOWING
 from troth.surfaces import timeline, timeline_looks, words
 from troth.surfaces.timeline_words import ACTORS
 from troth.surfaces.web.parts import Hub
-from troth.terms import Mask, PersonRecord
+from troth.terms import GRANTING, Mask, PersonRecord
 
 STAGES = {
     "prospect": "Prospect: has not bought anything yet",
@@ -43,6 +43,7 @@ SAID = {
     "unknown": "An answer was noted that says nothing",
 }
 """Status of an act → what staff read; the person's own wording is `timeline.STATES`."""
+UNSURE: Final = "They agreed once; a restore could not make sure of it, so it does not count"
 ALWAYS: Final = ("identity.name", "contact.email", "contact.phone")
 """Categories whose absence a role is told of."""
 SHOWN: Final = (*ALWAYS, "identity.age", "identity.official")
@@ -66,6 +67,7 @@ HOW: Final[Mapping[str, str]] = {
     "year": "year only", "hash": "a mark", "shape": "length", "null": "hidden",
 }  # fmt: skip
 LOOKS_SHOWN: Final = 8
+_VOWELS: Final = "aeiou"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +103,16 @@ def values(hub: Hub, reading: Reading, card: Card) -> dict[str, Any]:
     limits = segment_defaults()["stages"]
     return {
         "rows": rows(card),
-        "closed": words.categories(set(card.closed) & set(ALWAYS)),
+        "closed": [_theirs_of(said) for said in words.categories(set(card.closed) & set(ALWAYS))],
         "stage": STAGES[people.stage(record, now, **limits)].format(**limits),
         "facts": _facts(record),
         "dealings": [
-            (f"A {each.kind}", words.spoken(each.at, zone))
+            (_one(each.kind), words.spoken(each.at, zone))
             for each in sorted(record.relations, key=lambda each: -each.at)[:5]
         ],
         "standing": [
             (f"{timeline.titled(house, purpose)}, {way}", said)
-            for purpose, way, said in _standing(record, zone)
+            for purpose, way, said in _standing(record, zone, house.unsure_before)
         ],
         "links": [(RELATIONS.get(each.relation, each.relation), each.mine) for each in linked],
         "aliases": aliases,
@@ -148,10 +150,19 @@ def _theirs(hub: Hub, reading: Reading, card: Card) -> list[tuple[str, str]]:
             *((str(label), str(text)) for label, text in told.particulars)]  # fmt: skip
 
 
+def _one(kind: str) -> str:
+    return f"{'An' if kind[:1] in _VOWELS else 'A'} {kind}"
+
+
+def _theirs_of(said: str) -> str:
+    """Turn words a person reads of themselves into words about them."""
+    return said.replace("your ", "their ")
+
+
 def _look(hub: Hub, use: looking.Use) -> tuple[str, str, str]:
     role = use.account.partition("/")[0]
     who = words.ROLES.get(role, role.replace("_", " ").capitalize())
-    seen = str(timeline_looks.seen(use.categories, use.categories)).replace("your ", "their ")
+    seen = _theirs_of(str(timeline_looks.seen(use.categories, use.categories)))
     what = seen or "Facts that rules depend on"
     when = words.spoken(use.at, hub.ws.settings.zone)
     return f"{who}, {when}", what, str(timeline_looks.why(use.reason))
@@ -169,7 +180,10 @@ def _facts(record: PersonRecord) -> Sequence[tuple[str, str]]:
     )
 
 
-def _standing(record: PersonRecord, zone: str) -> list[tuple[str, str, str]]:
+def _standing(
+    record: PersonRecord, zone: str, unsure_before: int = 0
+) -> list[tuple[str, str, str]]:
+    """Return what was answered last; a yes from before a restore that lost withdrawals is none."""
     out = []
     for scope, found in sorted(record.standings.items()):
         purpose, _, channel = scope.partition("|")
@@ -178,6 +192,8 @@ def _standing(record: PersonRecord, zone: str) -> list[tuple[str, str, str]]:
         acts = [a for a in (found.grant, found.deny, found.neutral) if a]
         newest = max(acts, key=lambda act: (act.at, act.recorded, act.n))
         said = SAID.get(newest.status, newest.status)
+        if newest.status in GRANTING and newest.at <= unsure_before:
+            said = UNSURE
         way = words.CHANNELS.get(channel, "by every channel")
         out.append((purpose, way, f"{said}, {words.day(newest.at, zone)}"))
     return out

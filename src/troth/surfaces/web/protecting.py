@@ -44,21 +44,22 @@ def of_officer(seen: Seen) -> list[Figure]:
     waits = len(requests.queue(seen.view))
     late = requests.alarms(seen.view)["red"]
     return [
-        Figure(words.number(waits), "open requests", "/console/requests",
+        Figure(words.number(waits), f"open {_plural(waits, 'request')}", "/console/requests",
                f"{many(late, 'request')} late" if late else "none is late"),
         exposed(seen),
-        Figure(words.number(owed), "emergencies to look at", f"{ACCESS}#grants",
+        Figure(words.number(owed), f"emergenc{'y' if owed == 1 else 'ies'} to look at",
+               f"{ACCESS}#grants",
                "somebody broke the glass" if owed else "nobody broke the glass"),
     ]  # fmt: skip
 
 
 def exposed(seen: Seen) -> Figure:
     """Say how many can see whole e-mail addresses now, and how many could at first."""
-    label = "people can see e-mail addresses"
     try:
         now = advice_of(seen.hub).picture.seen.e(FIRST)
     except Fault:
-        return Figure("unknown", label, ACCESS, "this could not be counted")
+        return Figure("unknown", "how many see e-mail addresses", ACCESS, "not counted")
+    label = f"{'person' if now == 1 else 'people'} can see e-mail addresses"
     kept = rights.days(seen.hub.ws)
     first = kept[0] if kept else None
     if first is None:
@@ -69,12 +70,17 @@ def exposed(seen: Seen) -> Figure:
     return Figure(words.number(now), label, ACCESS, note)
 
 
+def _plural(count: int, word: str) -> str:
+    return word if count == 1 else f"{word}s"
+
+
 def _drift(hub: Hub) -> Figure:
     found = scans.standing(hub.ws)
     open_ = sum(len(each.alarming) for each in found.values())
     sources = len(hub.ws.settings.sources)
     note = f"{many(sources, 'outside source')} mapped" if sources else "no outside source is"
-    return Figure(words.number(open_), "columns of personal data nobody mapped", MAP, note)
+    label = f"{_plural(open_, 'column')} of personal data nobody mapped"
+    return Figure(words.number(open_), label, MAP, note)
 
 
 def _held(found: list[Check]) -> Figure:
@@ -109,7 +115,7 @@ def _backed_up(seen: Seen) -> Figure:
 def _watched(hub: Hub) -> Figure:
     trust = hub.ws.signer.trust
     count = len(trust.operators)
-    label = "outside witness" if count == 1 else "outside witnesses"
+    label = f"outside witness{'' if count == 1 else 'es'}"
     if not count:
         return Figure("0", label, WITNESS, "nobody outside watches the ledger yet")
     met = witnesses.witnessed(hub.ws).met
@@ -124,7 +130,8 @@ def drifted(seen: Seen) -> list[Task]:
     out = []
     for name, found in sorted(scans.standing(seen.hub.ws).items()):
         if count := len(found.alarming):
-            text = f"{many(count, 'column')} there seem personal, and nothing maps them."
+            looks = "looks" if count == 1 else "look"
+            text = f"{many(count, 'column')} there {looks} personal, and no mapping says so."
             title = str(seen.hub.ws.settings.sources.get(name, {}).get("title", name))
             out.append(Task("bad", "alarm", f"{title}: data nobody mapped", MAP, text))
     return out

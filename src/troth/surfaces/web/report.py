@@ -7,13 +7,14 @@ from fastapi import Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from troth import app as app_layer
 from troth.capabilities import trust
 from troth.errors import Conflict
 from troth.surfaces import reporting
-from troth.surfaces.web.acting import acting, submitted
+from troth.surfaces.web.acting import NotAllowed, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, body_of
-from troth.terms import Role, moment
+from troth.terms import Refusal, Role, moment
 
 ROLES = (Role.MARKETER, Role.OFFICER)
 
@@ -35,17 +36,20 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
         told = reporting.make(hub.ws, form.get("month") or _present(hub), session.actor)
         return RedirectResponse(f"/console/report?month={told.first:%Y-%m}", 303)
 
-    @app.api_route("/console/report.pdf", methods=READ, include_in_schema=False)
-    def paper(request: Request, month: str = "") -> Response:
-        acting(hub, request, *ROLES)
+    @app.post("/console/report.pdf", include_in_schema=False)
+    def paper(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
+        session, form = submitted(hub, request, raw, *ROLES)
         if not reporting.is_counted(hub.ws):
             raise Conflict("this month is not counted yet", "press Count now on the report first")
-        told = reporting.read(hub.ws, month or _present(hub))
-        name = f"report-{told.first:%Y-%m}.pdf"
+        told = reporting.read(hub.ws, form.get("month") or _present(hub))
+        month = f"{told.first:%Y-%m}"
+        left = app_layer.take_report(hub.ws, month, session.actor)
+        if isinstance(left, Refusal):
+            raise NotAllowed(ROLES)
+        name = left.named(f"report-{month}", "pdf")
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(
-            reporting.paper(hub.ws, told), media_type="application/pdf", headers=headers
-        )
+        paper = reporting.paper(hub.ws, told, left.line())
+        return Response(paper, media_type="application/pdf", headers=headers)
 
 
 def _present(hub: Hub) -> str:

@@ -163,8 +163,10 @@ def _reading(app: FastAPI, hub: Hub) -> None:
 
     @app.api_route(f"{ROOT}/Users/{{ident}}", methods=["GET"], include_in_schema=False)
     def user(ident: str, request: Request) -> Response:
-        shown = lambda: _said(_user(access.told(office, ident), _base(hub, request)))  # noqa: E731
-        return answered(hub, request, shown)
+        def found() -> Response:
+            return _said(_user(access.told(office, ident), _base(hub, request)))
+
+        return answered(hub, request, found)
 
 
 def _wanted(text: str | None) -> Callable[[access.Told], bool]:

@@ -10,7 +10,7 @@ PATCH: Final = f"{_API}PatchOp"
 ERROR: Final = f"{_API}Error"
 
 
-def _attribute(name: str, said: str, kind: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def _attribute(name: str, said: str, kind: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     return {
         "name": name,
         "type": kind,
