@@ -69,7 +69,9 @@ def differing(before, after):
     """Name what differs, with the lines."""
     out = {}
     for name in sorted(before.keys() | after.keys(), key=str):
-        one, two = (set(re.split(r'\n|<tr>|, (?=")', seen.get(name, ""))) for seen in (before, after))
+        one, two = (
+            set(re.split(r'\n|<tr>|, (?=")', seen.get(name, ""))) for seen in (before, after)
+        )
         if one != two:  # a run that is listed once more is no other line
             out[name] = sorted(line.strip()[:300] for line in one ^ two)
     return out

@@ -13,11 +13,12 @@ import hub_shop
 
 VALUES = {
     "role": "marketer", "token": "A" * 32, "name": "winback", "act": "submit", "level": "1",
+    "group": "not",
 }  # fmt: skip
 ROLES = ("marketer", "privacy_officer", "support", "it")
 OPEN = {
     "/receipt", "/stop/{token}", "/ask/{token}", "/doors/{role}", "/signin", "/enrol/{token}",
-    "/sign-out",
+    "/sign-out", "/signin/oidc/logout",
 }  # fmt: skip
 """Forms of whoever is not signed in, and the one that ends a session; each has its own tests."""
 BODY = {
@@ -33,10 +34,11 @@ made = functools.cache(hub_shop.shop.__wrapped__)
 
 def forms(shop):
     for route in shop.app.routes:
-        apart = route.path.startswith(("/api/", "/my", "/embed/", "/record", "/forms", "/verify"))
+        apart = route.path.startswith(("/api/", "/my", "/embed/", "/record", "/forms", "/verify",
+                                       "/scim/"))  # fmt: skip
         staff = not apart and route.path not in OPEN
         if staff and "POST" in (route.methods or ()):
-            yield re.sub(r"\{([^}]+)\}", lambda m: VALUES[m[1]], route.path)
+            yield re.sub(r"\{([^}]+)\}", lambda m: VALUES.get(m[1], "1"), route.path)
 
 
 def token_of(client):

@@ -206,11 +206,13 @@ def test_a_route_that_does_not_sound_is_seen(house, monkeypatch, way):
     """The checks above can fail: each route that forgets the alarm is found."""
     silent = SimpleNamespace(sound=lambda *_: False, is_one=canaries.is_one)
     monkeypatch.setattr(f"troth.capabilities.access.{way}.canaries", silent)
+    every, outside = (
+        test_every_route_to_a_canary_raises_the_alarm_within_the_call,
+        test_a_canary_asked_for_from_outside_raises_the_alarm,
+    )
+    asked, given = (outside, (monkeypatch,)) if way == "decisions" else (every, ())
     with pytest.raises(AssertionError):
-        if way == "decisions":
-            test_a_canary_asked_for_from_outside_raises_the_alarm(house, monkeypatch)
-        else:
-            test_every_route_to_a_canary_raises_the_alarm_within_the_call(house)
+        asked(house, *given)
 
 
 # 17: a refused claim says the same about everybody, and reads nobody

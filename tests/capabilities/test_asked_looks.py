@@ -50,7 +50,9 @@ def test_a_look_under_an_open_case_is_agreed_to_logged_and_in_the_persons_chain(
     assert use.account == house.desk.account(SUPPORT)
 
 
-def test_without_an_open_reason_nobody_is_searched_for_and_everybody_gets_one_answer(house, people):
+def test_without_an_open_reason_nobody_is_searched_for_and_everybody_gets_one_answer(
+    house, people
+):
     before = [house.chain(person) for person in people]
     for reason in ("", "case:T-none", "she rang", "campaign:winback"):
         answers = asked(house, reason, "asked-0", "nobody-here")

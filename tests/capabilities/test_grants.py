@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from troth.adapters.system import FixedClock
 from troth.app import access as rights
-from troth.capabilities.access import granting, grants, rights_policy, withheld
+from troth.capabilities.access import granting, grants, quota, rights_policy, withheld
 from troth.capabilities.access.grants import Limits, Wanted
 from troth.capabilities.access.withheld import Right
 from troth.errors import Conflict, InvalidInput
@@ -362,3 +362,11 @@ def test_a_note_that_seems_to_name_somebody_is_never_booked(house, bench, note):
         assert note not in str(told.value)
     with house.ws.store.look() as view:
         assert view.log.size == before
+
+
+def test_a_bulk_export_asked_for_in_words_that_name_somebody_is_never_booked(house):
+    with pytest.raises(InvalidInput):
+        quota.ask_bulk(house.desk, 5, "for ann@post.example", FATIMA)
+    with house.ws.store.look() as view:
+        assert quota.bulks(view) == []
+    assert quota.ask_bulk(house.desk, 5, "case:T-20261124", FATIMA).people == 5

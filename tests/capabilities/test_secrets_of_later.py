@@ -132,7 +132,9 @@ def cut(house, *, anchors):
     """Say no, have it anchored, then lose the journal's end together with its mark."""
     person = house.newcomer("annelie", {})
     witness = house.folder / "witness"
-    before = (witness / "restrictions").read_bytes() if (witness / "restrictions").exists() else b""
+    before = (
+        (witness / "restrictions").read_bytes() if (witness / "restrictions").exists() else b""
+    )
     kept = (witness / "anchors").read_bytes() if (witness / "anchors").exists() else b""
     rights.restrict(house.desk, person, "disputed", marula.OFFICER)
     house.ws.sign()

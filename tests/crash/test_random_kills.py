@@ -16,7 +16,9 @@ import pytest
 import soaking
 import wreckage
 
+from troth.adapters import archive
 from troth.adapters.witness import FileJournal
+from troth.app import backup
 from troth.errors import Conflict
 from troth.kernel import following
 
@@ -214,6 +216,11 @@ def the_last_lines_are_gone_and_nobody_remembers_them(p):
     p.told.journal = p.told.journal[:-3]
 
 
+def an_address_is_on_the_list_without_a_line(p):
+    row = "VALUES (randomblob(32), 'unsubscribe', 'purpose', 'offers', 0, 0)"
+    p.record(f"INSERT INTO suppression {row}")
+
+
 def a_person_is_journalled_as_erased_twice(p):
     house = p.house()
     key = house.ws.keys.secret("journal")
@@ -256,9 +263,17 @@ def a_roll_was_answered_for_and_is_lost(p):
     p.told.epoch += 1
 
 
-def a_cut_backup_passes_for_one(p):
+def an_unfinished_backup_opens_and_is_not_what_it_says(p):
     made = next((p.work / "backups").glob("*.troth-backup"))
-    shutil.copy(made, made.with_name(made.name + ".part"))
+    house = p.house()
+    secret, randomness = backup.backup_secret(house.ws), house.desk.randomness
+    house.ws.close()
+    told = archive.Unpacked.read(made, secret, p.work / "in").told
+    with archive.writing(made.with_name("x.part"), secret, randomness) as into:
+        record = p.work / "in" / "record.db"
+        with record.open("rb") as file:
+            into.add("record.db", file, record.stat().st_size)
+        into.close({**told, "size": told["size"] + 1})
 
 
 def a_backup_is_damaged(p):
@@ -289,7 +304,8 @@ PLANTED = {
     a_quarter_that_was_deleted_is_not: "deleted_activity_stays_deleted",
     the_keys_of_yesterday_are_put_back: "deleted_activity_stays_deleted",
     the_last_line_of_the_journal_is_gone: "opens",
-    the_last_lines_are_gone_and_nobody_remembers_them: "restrictions_are_journalled",
+    the_last_lines_are_gone_and_nobody_remembers_them: "opens",
+    an_address_is_on_the_list_without_a_line: "restrictions_are_journalled",
     a_person_is_journalled_as_erased_twice: "restrictions_are_journalled",
     a_mail_was_received_twice: "no_message_goes_twice",
     a_message_is_in_doubt_for_no_reason: "no_message_goes_twice",
@@ -299,7 +315,7 @@ PLANTED = {
     two_epochs_are_in_force: "epochs_are_whole_or_not_begun",
     an_ended_epoch_is_called_destroyed: "epochs_are_whole_or_not_begun",
     a_roll_was_answered_for_and_is_lost: "epochs_are_whole_or_not_begun",
-    a_cut_backup_passes_for_one: "backups_are_whole_or_none",
+    an_unfinished_backup_opens_and_is_not_what_it_says: "backups_are_whole_or_none",
     a_backup_is_damaged: "backups_are_whole_or_none",
     a_look_is_not_in_the_log: "looks_are_logged_and_told",
 }
@@ -314,6 +330,20 @@ def test_what_is_planted_is_found(lived, tmp_path, plant):
     plant(planted)
     found = wreckage.opened(planted.folder, planted.moment, planted.told)
     assert any(each.startswith(f"{PLANTED[plant]}:") for each in found), found
+
+
+def test_each_line_missing_from_the_journal_is_found(lived, tmp_path):
+    planted = Planted(lived, tmp_path / "soak", "backups")
+    house = planted.house()
+    seen = wreckage.Seen(house, planted.told)
+    seen.round()
+    lines = seen.lines
+    assert len(lines) > 10
+    for place, line in enumerate(lines):
+        if line["act"] in ("restriction", "partial", "erasure"):  # addresses may have two lines
+            seen.lines = [*lines[:place], *lines[place + 1 :]]
+            assert list(wreckage.restrictions_are_journalled(seen)), line["act"]
+    house.ws.close()
 
 
 def test_copies_left_beside_the_originals_are_found(tmp_path):

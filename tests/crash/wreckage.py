@@ -337,21 +337,26 @@ def epochs_are_whole_or_not_begun(seen):
 
 
 def backups_are_whole_or_none(seen):
+    """A `.part` may be whole, where the kill came right before its renaming; else it never opens."""
     place = seen.beside / "backups"
-    for path in place.glob("*.part"):
-        with contextlib.suppress(Fault), tempfile.TemporaryDirectory() as into:
-            archive.Unpacked.read(path, backup.backup_secret(seen.ws), Path(into))
-            yield f"{path.name} opens, and was never finished"
-    for path in place.glob("*.troth-backup"):
+    secret, own = backup.backup_secret(seen.ws), seen.ws.signer.own
+    for path in [*place.glob("*.troth-backup"), *place.glob("*.part")]:
         digest = seen.told.backups.get(str(path))
         if digest not in (None, archive.digest_of(path)[0]):
             yield f"{path.name} is not the file that was made"
-        try:
-            with tempfile.TemporaryDirectory() as into:
-                made = archive.Unpacked.read(path, backup.backup_secret(seen.ws), Path(into)).told
-                backup.verify_copy(Path(into) / "record.db", made, seen.ws.signer.own)
-        except Fault as fault:
-            yield f"{path.name}: {fault.message}"
+        with tempfile.TemporaryDirectory() as into:
+            try:
+                made = archive.Unpacked.read(path, secret, Path(into)).told
+            except Fault as fault:
+                if path.suffix != ".part":
+                    yield f"{path.name}: {fault.message}"
+                continue
+            try:
+                backup.verify_copy(Path(into) / "record.db", made, own)
+            except Fault as fault:
+                yield f"{path.name}: {fault.message}"
+        if path.suffix == ".part":
+            path.unlink()  # a place for backups is somebody else's: nobody cleans it for them
 
 
 def nothing_is_left_lying(seen):

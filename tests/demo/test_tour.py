@@ -161,6 +161,7 @@ def she_checks_her_list(house, lindiwe):
     may, once, no = lindiwe.numbers()
     assert may + once + no == len(rows)
     assert lindiwe.text("h1") == f"{may} you may mail, {once} you may ask once, {no} not."
+    assert house.seen(lambda _ws, view: view.log.size) == size, "a list check records nobody"
     group = list(csv.DictReader(io.StringIO(lindiwe.take_group("you may mail"))))
     assert len(group) == may
     assert {row["Status"] for row in group} == {"Active"}
@@ -170,7 +171,8 @@ def she_checks_her_list(house, lindiwe):
     assert len(left) == no
     gone = {row["Subscriber"] for row in rows if row["Status"] == "Unsubscribed"}
     assert gone <= {row["Subscriber"] for row in left}
-    assert house.seen(lambda _ws, view: view.log.size) == size, "a list check records nobody"
+    assert all("for marketer" in row["troth_export"] for row in [*group, *left])
+    assert house.seen(lambda _ws, view: view.log.size) == size + 2, "each file taken is booked"
 
 
 def _shows_ground(row):

@@ -89,7 +89,7 @@ class Walk:
 
     def take_group(self, words: str) -> str:
         with self.page.expect_download() as coming:
-            self.page.locator(".numbers :is(a, button)").filter(has_text=words).first.click()
+            self.page.locator(".numbers li").filter(has_text=words).locator("button").click()
         return Path(coming.value.path()).read_text("utf-8")
 
     # Segments

@@ -332,7 +332,7 @@ def test_a_case_opened_by_hand_comes_back_from_a_backup_closed_and_others_as_the
     mine = [("phone", ""), ("mail", ""), ("shop", ""), ("complaint", ""), ("ticket", "support/1")]
     others = [("ticket", ""), ("reply", ""), ("request", "")]
     for source, by in mine + others:
-        told = cases.Held("case:T-9", PERSON, False, source, NOON, LATER, by)  # noqa: FBT003
+        told = cases.Held("case:T-9", PERSON, False, source, NOON, LATER, by)
         with store.book() as tx:
             cases.put(tx, told)
             ((key, raw),) = tx.rows(cases.TABLE, b"case:T-9/", b"", 5)

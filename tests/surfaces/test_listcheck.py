@@ -251,7 +251,8 @@ def test_a_list_is_dropped_corrected_checked_and_its_groups_fetched(browser):
         answer = browser.take(group)
         named = answer.headers["content-disposition"]
         assert re.fullmatch(
-            rf'attachment; filename="{group}\.ex-[0-9a-f]+\.for-marketer\.until-[0-9-]+\.csv"', named
+            rf'attachment; filename="{group}\.ex-[0-9a-f]+\.for-marketer\.until-[0-9-]+\.csv"',
+            named,
         )
         assert answer.headers["cache-control"] == "no-store"
         rows += listexports.read_csv(answer.text)
@@ -421,7 +422,9 @@ def test_in_a_workspace_the_command_books_its_files_and_elsewhere_it_does_not(tm
     assert len(names) == 5
     kept = cli_shop.done(cli_shop.at(folder, "access", "exports", "--json")).data["exports"]
     assert [(e["id"], e["what"], e["people"]) for e in kept] == [(ident, "list", 8)]
-    none = cli_shop.at(folder, *lines, "--out", str(tmp_path / "no"), "--as", "it:gareth@marula.example")
+    none = cli_shop.at(
+        folder, *lines, "--out", str(tmp_path / "no"), "--as", "it:gareth@marula.example"
+    )
     assert none.status == 1
     assert not (tmp_path / "no").exists()
     bare = checked(tmp_path, WHOLE, "--out", str(tmp_path / "bare"), "--json").data

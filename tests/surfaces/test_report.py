@@ -11,9 +11,9 @@ import pytest
 from hub_shop import MARKETER, shop
 
 from troth.capabilities import trust
+from troth.capabilities.access import exports
 from troth.errors import InvalidInput
 from troth.kernel import events
-from troth.capabilities.access import exports
 from troth.surfaces import reporting
 from troth.terms import Actor, Role
 
@@ -148,7 +148,7 @@ def test_the_paper_is_a_pdf_and_a_month_without_anything_says_so():
     token = shop().form(client, "/console/report")
     answer = client.post("/console/report.pdf", data={"form": token, "month": "2026-11"})
     assert answer.content.startswith(b"%PDF")
-    assert re.search(r'report-2026-11\.ex-\w+\.for-marketer\.until-', str(answer.headers))
+    assert re.search(r"report-2026-11\.ex-\w+\.for-marketer\.until-", str(answer.headers))
     assert client.post("/console/report.pdf", data={"form": "x"}).status_code == 403
     with shop().ws.store.look() as view:
         left = [each for each in exports.listed(view) if each.what == "report"][-1]

@@ -20,8 +20,8 @@ from pathlib import Path
 CHUNK = 1 << 20
 FEW = 32
 """Up to so many strings it is faster to look for each alone."""
-PIECES = ((8, "Q"), (4, "I"))
-"""Bytes of a piece, and how a memory view names it; a string has twice as many bytes but one."""
+WIDE, NARROW = PIECES = (8, 4)
+"""Bytes of a piece; a string that is looked for by it has at least twice as many but one."""
 
 
 class Together:
@@ -31,10 +31,10 @@ class Together:
         """Take each string's pieces: one of them begins at a multiple of its length wherever."""
         self.needles = needles
         self.reach = max(map(len, needles), default=1) - 1
-        self.short: "list[int]" = []
-        self.pieces: "dict[int, dict[int, list[int]]]" = {width: {} for width, _ in PIECES}
+        self.short: list[int] = []
+        self.pieces: dict[int, dict[int, list[int]]] = {width: {} for width in PIECES}
         for number, needle in enumerate(needles):
-            fitting = [width for width, _ in PIECES if len(needle) >= 2 * width - 1]
+            fitting = [width for width in PIECES if len(needle) >= 2 * width - 1]
             if not fitting:
                 self.short.append(number)
                 continue
@@ -54,16 +54,18 @@ class Together:
         return sorted(found)
 
     def _maybe(self, part: bytes) -> "set[int]":
-        out: "set[int]" = set()
-        for width, code in PIECES:
-            if self.sets[width]:
-                view = memoryview(part)[: len(part) // width * width].cast(code)
-                for piece in self.sets[width].intersection(view):
+        out: set[int] = set()
+        for width, held in self.sets.items():
+            if held:
+                view = memoryview(part)[: len(part) // width * width]
+                for piece in held.intersection(view.cast("Q" if width == WIDE else "I")):
                     out.update(self.pieces[width][piece])
         return out
 
 
-def search(path: Path, needles: "list[bytes]", together: "Together | None") -> "tuple[int, list[int]]":
+def search(
+    path: Path, needles: "list[bytes]", together: "Together | None"
+) -> "tuple[int, list[int]]":
     """Return the size of a file and which needles are in it."""
     with path.open("rb") as file:
         size = path.stat().st_size

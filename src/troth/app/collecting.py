@@ -196,9 +196,7 @@ def _erase(opened: Workspace, person: PersonId, actor: Actor) -> None:
     The stores are not searched, and the certificate says so: a form anybody can fill in must not
     make the house read all its files.
     """
-    rights.erase(
-        opened.desk, person, "unconfirmed", actor, opened.settle, opened.unsearched()
-    )
+    rights.erase(opened.desk, person, "unconfirmed", actor, opened.settle, opened.unsearched())
 
 
 STANDING_NO: Final = frozenset(

@@ -15,8 +15,7 @@ from troth import crypto
 from troth.adapters.providers import overwrite, settle_folder, write_secret
 from troth.adapters.sqlite.keys import FileKeyStore
 from troth.adapters.system import SystemRandomness
-from troth.app.keycare import care_of, provider_of
-from troth.app.keys import MAY_KEEP, SHARES
+from troth.app.keycare import SHARES, care_of, provider_of, require_keeper
 from troth.app.workspace import Workspace
 from troth.capabilities.custody import epochs
 from troth.errors import Conflict, InvalidInput, Unavailable
@@ -37,8 +36,7 @@ def shares(opened: Workspace, count: int, need: int, actor: Actor) -> list[escro
             cannot leave it.
         Unavailable: The provider does not answer.
     """
-    if actor.role not in MAY_KEEP:
-        raise InvalidInput("this role keeps no keys", "ask IT or the privacy officer")
+    require_keeper(actor)
     provider = _escrowable(opened.keys)
     epoch = epochs.current(opened.keys.epochs.all()).epoch
     key = provider.export(epoch)

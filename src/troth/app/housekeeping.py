@@ -88,6 +88,7 @@ def erase_leaving(
 
 
 ERASED_TOGETHER: Final = 250
+"""So many are searched for at once; a fault in between leaves no more half done."""
 
 
 # While the house runs

@@ -18,7 +18,11 @@ from troth.adapters.providers import (
 from troth.errors import InvalidInput, Unavailable
 from troth.ports import EscrowableProvider, Randomness
 from troth.settings import Settings, environment
+from troth.terms import Actor, Role
 
+MAY_KEEP: Final = frozenset({Role.IT, Role.OFFICER, Role.SYSTEM})
+SHARES: Final = "custody.escrow"
+"""`last` → epoch, shares, need and moment of the newest splitting."""
 PROVIDERS: Final = ("file", "keyring")
 EPOCHS: Final[Mapping[str, int]] = {"daily": 1, "weekly": 7}
 KEEP_DAYS: Final = 7
@@ -50,6 +54,16 @@ class Care:
     backed_up: tuple[Path, ...] = ()
     escrow_to: tuple[Path, ...] = ()
     escrow_need: int = 2
+
+
+def require_keeper(actor: Actor) -> None:
+    """Refuse a role that keeps no keys.
+
+    Raises:
+        InvalidInput: It is none of `MAY_KEEP`; nothing was done.
+    """
+    if actor.role not in MAY_KEEP:
+        raise InvalidInput("this role keeps no keys", "ask IT or the privacy officer")
 
 
 def care_of(settings: Settings) -> Care:

@@ -19,8 +19,8 @@ from troth.adapters import keycopy
 from troth.adapters.providers import overwrite, settle_folder
 from troth.adapters.sqlite.keys import FileKeyStore
 from troth.adapters.system import SystemRandomness
-from troth.app.keycare import care_of, provider_of
-from troth.app.keys import COPIES, MAY_KEEP, Copied
+from troth.app.keycare import care_of, provider_of, require_keeper
+from troth.app.keys import COPIES, Copied
 from troth.app.workspace import Workspace
 from troth.capabilities.custody import epochs
 from troth.errors import EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
@@ -56,8 +56,7 @@ def backup_keys(opened: Workspace, out: Path, actor: Actor) -> Copied:
         Conflict: A file of this name is there.
         Unavailable: It cannot be written.
     """
-    if actor.role not in MAY_KEEP:
-        raise InvalidInput("this role keeps no keys", "ask IT or the privacy officer")
+    require_keeper(actor)
     _require_apart(opened.settings, out)
     with opened.store.look() as view:
         now = view.now

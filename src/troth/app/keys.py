@@ -9,22 +9,20 @@ from typing import Final, Literal
 
 import msgspec
 
-from troth.app import residue
+from troth.app import escrow, residue, rotating
 from troth.app.checks import Check
-from troth.app.keycare import Care, care_of
+from troth.app.keycare import SHARES, Care, care_of, require_keeper
 from troth.app.workspace import Workspace
 from troth.capabilities import rights
 from troth.capabilities.custody import epochs
 from troth.capabilities.rights.horizon import Horizon
-from troth.errors import EvidenceBroken, Fault, InvalidInput, NotFound, Unavailable
+from troth.errors import EvidenceBroken, Fault, NotFound, Unavailable
 from troth.kernel.calendars import local_date
 from troth.kernel.desk import SYSTEM
 from troth.kernel.vault import Keyring
-from troth.terms import DAY, Actor, Instant, KeyEpoch, PersonId, Role
+from troth.terms import DAY, Actor, Instant, KeyEpoch, PersonId
 
-MAY_KEEP: Final = frozenset({Role.IT, Role.OFFICER, Role.SYSTEM})
 When = Literal["daily", "now"]
-SHARES: Final = "custody.escrow"
 COPIES: Final = "custody.keycopy"
 LATE_DAYS: Final = 2
 """An epoch whose end is overdue by more is red."""
@@ -133,9 +131,7 @@ def roll(opened: Workspace, actor: Actor = SYSTEM) -> epochs.Rolled:
         InvalidInput: This role keeps no keys.
         Unavailable: A store or the provider does not answer; repeat: it goes on where it stopped.
     """
-    from troth.app import escrow
-
-    _require_keeper(actor)
+    require_keeper(actor)
     done = epochs.roll(opened.desk, opened.keys.epochs, care_of(opened.settings).keep_days, actor)
     escrow.share_again(opened)
     return done
@@ -143,13 +139,8 @@ def roll(opened: Workspace, actor: Actor = SYSTEM) -> epochs.Rolled:
 
 def destroy_due(opened: Workspace, actor: Actor = SYSTEM) -> list[int]:
     """Destroy the epochs whose days are over; see `epochs.destroy_due`."""
-    _require_keeper(actor)
+    require_keeper(actor)
     return epochs.destroy_due(opened.desk, opened.keys.epochs, actor)
-
-
-def _require_keeper(actor: Actor) -> None:
-    if actor.role not in MAY_KEEP:
-        raise InvalidInput("this role keeps no keys", "ask IT or the privacy officer")
 
 
 def tend(opened: Workspace) -> None:
@@ -158,8 +149,6 @@ def tend(opened: Workspace) -> None:
     Raises:
         Unavailable: Something does not answer; the next round tries again.
     """
-    from troth.app import rotating
-
     store, every = opened.keys.epochs, care_of(opened.settings).every_days
     with opened.store.look() as view:
         today = local_date(view.now, opened.settings.zone)

@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from troth.app.keys import MAY_KEEP
+from troth.app.keycare import require_keeper
 from troth.app.workspace import Workspace
-from troth.errors import Conflict, EvidenceBroken, InvalidInput
+from troth.errors import Conflict, EvidenceBroken
 from troth.kernel import events
 from troth.kernel.desk import everybody
 from troth.kernel.vault import CACHE_S, EVENT_FIELD, Shredded
@@ -72,7 +72,7 @@ def rotate_person(opened: Workspace, person: PersonId, actor: Actor) -> Rotated:
         InvalidInput: This role keeps no keys.
         NotFound: Nothing is held under this id, or they were erased.
     """
-    _require_keeper(actor)
+    require_keeper(actor)
     with opened.store.look() as view:
         people = everybody(view, person)
         opened.desk.vault.keys.key(people[0], view.now)
@@ -91,7 +91,7 @@ def rotate_all(
         InvalidInput: This role keeps no keys.
         Unavailable: A store does not answer; repeat: it goes on where it stopped.
     """
-    _require_keeper(actor)
+    require_keeper(actor)
     run = progress(opened)
     if run is None:
         run = _begun(opened, actor)
@@ -119,11 +119,6 @@ def finish(opened: Workspace) -> Rotated:
         destroyed += _ended(opened, page, 0, 0).destroyed
         after = page[-1]
     return Rotated(0, rows, destroyed, opened.keys.retired_count())
-
-
-def _require_keeper(actor: Actor) -> None:
-    if actor.role not in MAY_KEEP:
-        raise InvalidInput("this role keeps no keys", "ask IT or the privacy officer")
 
 
 def _begun(opened: Workspace, actor: Actor) -> Run:

@@ -52,7 +52,7 @@ class Ask:
 
     @property
     def looks(self) -> bool:
-        """Tell whether somebody of the staff asks to see or take out: logged, and counted a day."""
+        """Tell whether staff ask to see or take out: it is logged, and counts for the day."""
         return self.action in LOOKS and self.actor.role in STAFF
 
     def request(self, person: PersonId | None, at: Instant) -> UseRequest:
@@ -221,9 +221,7 @@ def _judge_all(
     return prepared, told
 
 
-def _of_one(
-    desk: Desk, view: View, ask: Ask, claim: Claim, person: PersonId
-) -> Claim | Refusal:
+def _of_one(desk: Desk, view: View, ask: Ask, claim: Claim, person: PersonId) -> Claim | Refusal:
     """Claim a look anew for whom it is at: their place in the day's count, and their own case."""
     return desk.claim(ask.request(person, view.now), desk.house(view)) if ask.looks else claim
 

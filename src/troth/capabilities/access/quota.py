@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from troth.capabilities.access.grants import require_nameless
 from troth.capabilities.access.shipped import shipped
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.kernel import events, looking
@@ -166,10 +167,13 @@ def ask_bulk(desk: Desk, people: int, reason: str, actor: Actor, purpose: str = 
         purpose: For looks under this purpose alone; "" is the one staff serve people under.
 
     Raises:
-        InvalidInput: No count, no words on what for, or a purpose that is not published.
+        InvalidInput: No count, no words on what for or words that seem to name somebody, or a
+            purpose that is not published.
     """
     if people < 1 or not reason.strip():
         raise InvalidInput("a bulk export needs a count and a reason", "say how many, what for")
+    if not kind_of(reason.strip()):  # a ticket's own number may be long
+        require_nameless(reason)
     with desk.store.look() as view:
         if purpose and purpose not in desk.house(view).purposes:
             raise InvalidInput("this purpose is not published", "name one that is")

@@ -7,7 +7,7 @@ from typing import Literal
 from troth.capabilities.people.customers import LISTED, registry_key
 from troth.engines import contact as addresses
 from troth.errors import Conflict, InvalidInput, NotFound
-from troth.kernel import audience, events
+from troth.kernel import audience, events, restrictions
 from troth.kernel.desk import Desk, append_together, drop_pointer, put_pointer
 from troth.ports import Transaction, View
 from troth.terms import (

@@ -116,8 +116,8 @@ def _record_once(
     kept = [
         restrictions.suppressed(each.sup, block, first) for each in freed for block in each.instead
     ]
-    told = [restrictions.with_addresses(each, sups) for each in lines if each]
-    desk.journal.note_all([*told, *kept])
+    noted = [restrictions.with_addresses(each, sups) for each in lines if each]
+    desk.journal.note_all([*noted, *kept])
     return prepared
 
 

@@ -37,6 +37,7 @@ from troth.terms import (
 OPEN: Final = frozenset({"given", "soft", "implied"})
 """States in which a message may come."""
 UNSURE: Final = "unsure"
+NEVER: Final = Instant(0)
 _SAID: Final = {
     ConsentStatus.GIVEN: "given",
     ConsentStatus.REAFFIRMED: "given",
@@ -121,7 +122,7 @@ class Matrix:
     level: int
     signal: int
     restricted: bool
-    unsure: Instant = Instant(0)
+    unsure: Instant = NEVER
 
     @property
     def open(self) -> bool:
@@ -165,7 +166,7 @@ def matrix(desk: Desk, view: View, person: PersonId) -> Matrix:
 
 def doubt(desk: Desk, view: View, person: PersonId) -> Instant:
     """Return before when it is not known what a person took back; 0 where nothing is in doubt."""
-    return matrix(desk, view, person).unsure if desk.house(view).unsure_before else Instant(0)
+    return matrix(desk, view, person).unsure if desk.house(view).unsure_before else NEVER
 
 
 def _in_doubt(rows: Iterable[Row], held: Gathered, house: House, at: Instant) -> Instant:

@@ -278,6 +278,8 @@ def carry_out(  # noqa: PLR0913 - as `erase`
     steps.after(3)
     _keep_the_no(desk, people)
     with desk.store.book() as tx:
+        if tx.row(_DONE, person) is not None:  # another worker finished it meanwhile
+            return Carried()
         held = _decode_open(tx.row(OPEN, person) or raw).counts
         for each in people:
             for kind, count in _drop(tx, each, people).items():

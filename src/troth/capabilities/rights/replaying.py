@@ -1,6 +1,7 @@
 """Erasing again whoever a backup brought back: the journal says who, a restore asks for it."""
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -8,13 +9,16 @@ from troth.capabilities.rights.erasing import OPEN, SALT_BYTES, Steps, erase, is
 from troth.kernel.desk import SYSTEM, Desk
 from troth.terms import PersonId
 
+PLAIN: Final = Steps()
+"""Nothing goes on around the steps."""
+
 
 def erase_again(
     desk: Desk,
     person: PersonId,
     request: str,
     settle: Callable[[], None],
-    steps: Steps = Steps(),
+    steps: Steps = PLAIN,
 ) -> bool:
     """Erase whom a backup brought back, or what is left of them; repeatable.
 

@@ -5,9 +5,7 @@ from troth.capabilities.access import exports as taken
 from troth.capabilities.access.acts import may_act
 from troth.surfaces.commands.answer import Answer, columns
 from troth.surfaces.commands.call import Call, refused
-from troth.terms import Role, zulu
-
-MAY_LIST = frozenset({Role.OFFICER, Role.IT, Role.SUPPORT, Role.MARKETER, Role.SYSTEM})
+from troth.terms import zulu
 
 
 def shown(call: Call) -> Answer:
@@ -74,8 +72,10 @@ def bulks(call: Call) -> Answer:
     with call.opened() as ws, ws.store.look() as view:
         every, now = quota.bulks(view), view.now
     rows = [
-        (e.id, e.standing(now), f"{e.used} of {e.people} people", e.account, e.purpose or "service",
-         e.reason)
+        (
+            e.id, e.standing(now), f"{e.used} of {e.people} people", e.account,
+            e.purpose or "service", e.reason,
+        )
         for e in every
     ]  # fmt: skip
     told = [

@@ -114,8 +114,8 @@ def _looks(app: FastAPI, hub: Hub) -> None:
         return portal_page(
             hub, request, visit, "my_preferences.html", "preferences",
             kinds=[_kind(visit, row) for row in _listed(found)],
-            services=[_service(visit, row) for row in found.services],
-            found=found, unsure=doubt(hub, visit), cap=cap[0] if cap else 0, pauses=PAUSES, often=OFTEN,
+            services=[_service(visit, row) for row in found.services], unsure=doubt(hub, visit),
+            found=found, cap=cap[0] if cap else 0, pauses=PAUSES, often=OFTEN,
             quiet=_quiet(found.wished), languages_of=list(LANGUAGES.items()),
         )  # fmt: skip
 
