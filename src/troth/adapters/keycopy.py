@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from troth import crypto
+from troth.adapters import leftovers
 from troth.adapters.providers import overwrite, settle_folder, write_secret
 from troth.adapters.sqlite.keys import FileKeyStore
 from troth.errors import Conflict, EvidenceBroken, InvalidInput, Unavailable
@@ -76,30 +77,33 @@ def write(  # noqa: PLR0913 - what, whose, where, when
     head = events.canonical(told)
     beside, copied = out.with_name(out.name + ".part"), folder / "copy.db"
     beside_staff = folder / "copy-staff.db"
-    try:
-        overwrite(copied)
-        write_secret(copied, b"")
-        store.copy_to(copied)
-        names = {"keys.db": copied, **{p.name: p for p in _secrets(folder)}}
-        if (folder / STAFF).exists():
+    with leftovers.held(folder):
+        try:
+            overwrite(copied)
+            write_secret(copied, b"")
+            store.copy_to(copied)
+            names = {"keys.db": copied, **{p.name: p for p in _secrets(folder)}}
+            if (folder / STAFF).exists():
+                overwrite(beside_staff)
+                write_secret(beside_staff, b"")
+                _copied(folder / STAFF, beside_staff)
+                names[STAFF] = beside_staff
+            beside.unlink(missing_ok=True)
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(MAGIC + head + b"\n")
+                _seal(file, crypto.Aead(key), head, names)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.rename(out)
+            settle_folder(out.parent)
+        except OSError:
+            raise Unavailable(
+                "the copy cannot be written", "check the place and its space"
+            ) from None
+        finally:
+            overwrite(copied)
             overwrite(beside_staff)
-            write_secret(beside_staff, b"")
-            _copied(folder / STAFF, beside_staff)
-            names[STAFF] = beside_staff
-        beside.unlink(missing_ok=True)
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(MAGIC + head + b"\n")
-            _seal(file, crypto.Aead(key), head, names)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(out)
-        settle_folder(out.parent)
-    except OSError:
-        raise Unavailable("the copy cannot be written", "check the place and its space") from None
-    finally:
-        overwrite(copied)
-        overwrite(beside_staff)
     return KeyCopy(workspace, epoch, zulu(at), head, wrapped)
 
 

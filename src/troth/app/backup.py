@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from troth.adapters import archive
+from troth.adapters import archive, leftovers
 from troth.adapters.drafts import FOLDERS
 from troth.adapters.sqlite import backup as filtered
 from troth.adapters.sqlite.view import SqliteView
@@ -182,7 +182,11 @@ def complete_keys(opened: Workspace) -> None:
 def _aside(settings: Settings) -> Iterator[Path]:
     """Give a folder for the copy, on the disk of the record and readable to its owner alone."""
     try:
-        with tempfile.TemporaryDirectory(prefix=".backup-", dir=settings.record.parent) as made:
+        beside = settings.record.parent
+        with (
+            tempfile.TemporaryDirectory(prefix=leftovers.ASIDE, dir=beside) as made,
+            leftovers.held(Path(made)),
+        ):
             yield Path(made)
     except OSError:
         raise Unavailable(

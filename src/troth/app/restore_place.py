@@ -166,7 +166,7 @@ def take_witness(folder: Path, state: State, given: Given) -> None:
 
 
 def _is_better(folder: Path, copy: Path) -> bool:
-    """Tell whether a copy's journal holds and goes on from the one in place, or that one is bad."""
+    """Tell whether a copy's journal holds and goes on from the one here, or that one is bad."""
     held, new = folder / "witness" / "restrictions", copy / "restrictions"
     secret = folder / "keys" / "journal.key"
     if not (held.exists() and new.exists() and secret.exists()):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from troth import crypto
+from troth.adapters import leftovers
 from troth.adapters.anchors import FileAnchors
 from troth.adapters.drafts import read_drafts
 from troth.adapters.signin import FileSignin
@@ -259,6 +260,7 @@ def wire(settings: Settings, clock: Clock) -> Workspace:
     refuse_misplaced(settings)
     randomness = SystemRandomness()
     require_sound(randomness)
+    leftovers.sweep(settings.record.parent, settings.keys)
     before_upgrade(settings.record)
     store = SqliteStore(settings.record, clock, PROJECTIONS)
     workspace, house, origin = (store.meta(n) for n in ("workspace", "house", "origin"))

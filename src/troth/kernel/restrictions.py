@@ -90,7 +90,7 @@ def _kept(said: events.RetentionChosen) -> _Facts | None:
 
 
 def _merged(said: events.PersonMerged) -> _Facts | None:
-    """Tell who became one, in the chain that stays: what either said no to since is the other's."""
+    """Tell who became one, in the chain that stays: a no of either is the other's as well."""
     return (MERGE, {"other": said.other}) if said.keeps else None
 
 

@@ -81,10 +81,12 @@ def roll(desk: Desk, store: EpochStore, keep_days: int, actor: Actor = SYSTEM) -
     """
     with desk.store.look() as view:
         now = view.now
-    before = current(store.all()).epoch
-    shards = store.touched()
     due = Instant(now + keep_days * DAY)
     epoch = store.begin(now)
+    before = max(
+        each.epoch for each in store.all() if each.epoch < epoch
+    )  # not looked up earlier:
+    shards = store.touched()  # another process may have ended one meanwhile
     with desk.store.look() as view:
         held = ending(view, before)
     if held is None:

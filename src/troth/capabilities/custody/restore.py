@@ -132,7 +132,7 @@ class Mark:
         tx.put_row(BOOKED, self.line, self.name)
 
 
-def _reflected(desk: Desk, view: View, line: Told) -> bool:
+def _reflected(desk: Desk, view: View, line: Told) -> bool:  # noqa: PLR0911 - one arm a kind
     """Tell whether the very event a line is about lies where the line says."""
     if line["act"] == restrictions.ERASURE:
         return False
@@ -165,7 +165,7 @@ def _sups(line: Told) -> list[bytes]:
     return [bytes.fromhex(each) for each in str(line.get("sups", "")).split(",") if each]
 
 
-def _again(desk: Desk, line: Told, mark: Mark, doing: _Doing) -> bool:
+def _again(desk: Desk, line: Told, mark: Mark, doing: _Doing) -> bool:  # noqa: PLR0911 - one arm a kind
     act, erase = line["act"], doing.erase
     if act == restrictions.ASKED:
         with desk.store.book() as tx:
@@ -201,7 +201,7 @@ def _again(desk: Desk, line: Told, mark: Mark, doing: _Doing) -> bool:
 
 
 def _doubt(desk: Desk, registry: str, mark: Mark) -> None:
-    """Stop believing the registry file there is: a newer one was applied, which nobody has here."""
+    """Stop believing the registry file there is: a newer one was applied and is not here."""
     with desk.store.book() as tx:
         held = msgspec.json.decode(tx.published_all(f"registry:{registry}")[-1].data)
         raw = events.canonical({**held, "usable": False})
