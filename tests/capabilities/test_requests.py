@@ -158,7 +158,7 @@ def test_nobody_closes_what_was_not_checked(house):
         with pytest.raises(InvalidInput, match="check"):
             desk_of.fulfil(house.ws, person, made.id, OFFICER, words)
     assert states(house, person) == ["executing"]
-    package.build_for(house.ws, Reading(person, OFFICER, (), "letter", Action.EXPORT))
+    package.build_for(house.ws, Reading(person, OFFICER, (), f"request:{made.id}", Action.EXPORT))
     done = desk_of.fulfil(house.ws, person, made.id, OFFICER, "Sent by post on Monday")
     assert (done.state, len(done.ground)) == ("fulfilled", 71)
 

@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 
+_ITSELF = N_("the purpose itself")
+
+
 def tell(event: events.Event, house: House) -> Told:
     """Say what an event was. Every family has words; a newer one is shown by its tag."""
     make = _SAID.get(type(event.payload))
@@ -164,7 +167,7 @@ def _permitted(told: events.UsePermitted, house: House) -> Told:
         ),
         pairs(
             (N_("Asked for"), said_of(ACTIONS, told.action)),
-            (N_("Allowed by"), Said(BASES.get(told.basis, N_("the purpose itself")))),
+            (N_("Allowed by"), Said(BASES.get(told.basis, _ITSELF))),
             (N_("Data"), _data(told.categories)),
             (N_("Reason given"), timeline_looks.why(told.reason or "")),
         ),
