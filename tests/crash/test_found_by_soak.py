@@ -9,9 +9,11 @@ import pytest
 
 from troth.adapters import archive
 from troth.adapters.system import SystemRandomness
+from troth.adapters.witness import FileSignedSize
 from troth.app import backup
 from troth.capabilities import rights
 from troth.capabilities.custody import epochs
+from troth.kernel import events
 
 SECRET = bytes(32)
 
@@ -101,3 +103,21 @@ def test_two_that_end_the_key_epoch_at_once_each_tell_what_they_did(house, step,
     ]  # fmt: skip
     assert told == [each.epoch for each in store.all()][1:]
     assert {each.state for each in store.all()} == {"kept", "current"}
+
+
+def test_a_house_opens_and_signs_while_another_process_signs(house, monkeypatch):
+    """What is shown outside is read first, the record after it: it can only have grown."""
+    real, busy = FileSignedSize.last, []
+
+    def another_signs_first(self):
+        if not busy:
+            busy.append(True)
+            house.desk.record_house(events.SetProcessed("report", "x", 1, {}, ""), marula.OFFICER)
+            house.ws.sign()
+            busy.clear()
+        return real(self)
+
+    house.ws.sign()
+    monkeypatch.setattr(FileSignedSize, "last", another_signs_first)
+    house.ws.sign()
+    marula.House(house.folder).ws.close()
