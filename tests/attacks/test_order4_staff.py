@@ -342,3 +342,69 @@ def test_whoever_the_list_says_left_stays_out_though_the_directory_suspended_the
     leavers.carry_leavers(h.ws, leavers.plan_leavers(h.ws, rows), GARETH)
     assert turned(client, ident, active=True).status_code == 403
     assert state_of(h, both) == "suspended"
+
+
+# By the console: who is known at all, and every page that is there
+
+KNOWN, NOBODY = {"outside": "shop-11"}, {"outside": "nobody-here"}
+
+
+@functools.cache
+def door():
+    """A served shop that is no demo."""
+    made = make_shop()
+    return made, build_app(made.ws, None, None)
+
+
+def browser(who):
+    """A browser of a colleague who is signed in, and the token of its forms."""
+    _, served = door()
+    hub = served.state.hub
+    key = access.key_of(hub.kept["office"], who)
+    hub.kept["office"].store.add_account(Account(key, "active", key))
+    token, session = hub.kept["sessions"].begin(who, "passkey", key)
+    client = TestClient(served, base_url="http://127.0.0.1:8400", follow_redirects=False)
+    client.cookies.set(COOKIE, token)
+    return client, session.form
+
+
+def said(who, path, **form):
+    """What a form is answered with, without what the reader typed and this session's token."""
+    client, token = browser(who)
+    answer = client.post(path, data={"form": token, **form})
+    return answer.status_code, answer.text.replace(token, "").replace(form.get("outside", ""), "")
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/console/people", {"case": "no number at all"}),
+        ("/console/people/close", {"case": "T-404"}),
+        ("/console/people/close", {"case": "no number at all"}),
+        ("/console/complaint", {"case": "no number at all"}),
+        ("/console/map/where", {"case": "no number at all"}),
+        ("/console/map/where", {"case": "T-404", "category": "no.such"}),
+        ("/console/requests", {"right": "no such right"}),
+        ("/console/requests", {"right": "access", "text": "x" * 4_001}),
+        ("/console/requests", {"right": "access", "came": "2999-01-01"}),
+    ],
+)
+def test_a_form_that_will_not_do_says_the_same_whether_or_not_somebody_is_known(path, form):
+    size = door()[0].size()
+    assert said(NOKUTHULA, path, **KNOWN, **form) == said(NOKUTHULA, path, **NOBODY, **form)
+    assert door()[0].size() == size, "nor is anything recorded that would tell them apart"
+
+
+def canary():
+    """The customer number of a canary, as a thief with the list would have it."""
+    made, _ = door()
+    desk = made.ws.desk
+    before = set(numbers(desk))
+    canaries.plant(desk, 1, NOKUTHULA)
+    return next(n for n in numbers(desk) if n not in before)
+
+
+def numbers(desk):
+    with desk.store.look() as view:
+        hidden = canaries.ids(view)
+        return [f"{n}" for n in range(100_000, 1_000_000) if False] or sorted(p.hex() for p in hidden)

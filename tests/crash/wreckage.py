@@ -213,7 +213,8 @@ def restrictions_are_journalled(seen):
         (line["act"], line["seq"], line.get("psid", "")) for line in seen.lines if "psid" in line
     )
     erasures = Counter(line["psid"] for line in seen.lines if line["act"] == "erasure")
-    yield from (f"{psid[:8]} is erased {n} times" for psid, n in erasures.items() if n > 1)
+    # two processes may each find the line missing, and both are right; a third is nobody's
+    yield from (f"{psid[:8]} is erased {n} times" for psid, n in erasures.items() if n > 2)
     for person, chain in seen.chains.items():
         for recorded in chain:
             told = restrictions.line(person, recorded.event.payload, recorded.seq)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from troth import crypto
+from troth.errors import Unavailable
 from troth.kernel import cases, gate, looking
 from troth.kernel.events import Payload, public_entry
 from troth.kernel.facts import Facts, House
@@ -72,6 +73,9 @@ __all__ = [
 SYSTEM = Actor(Role.SYSTEM, "troth")
 ASK_ONCE = "ask_once"
 EXTERNAL = "people.external"
+TRIES = 500
+"""How often a booking that others got ahead of is tried again, under a millisecond each."""
+_BUSY = ("others keep writing to this record", "repeat in a moment", 1)
 CLOCK_SLACK = 2 * SECOND
 """A clock that lags the record by more is believed in nothing: every use is refused."""
 _TIMED = re.compile("t([0-9a-f]{7})")
@@ -230,13 +234,18 @@ class Desk:
         return found[0].head if found else NO_HEAD
 
     def record_house(self, payload: Payload, actor: Actor) -> None:
-        """Book one event of the house chain now, retrying while others write to it."""
-        while True:
+        """Book one event of the house chain now, retrying while others write to it.
+
+        Raises:
+            Unavailable: Others kept writing to it all along; nothing was booked.
+        """
+        for _ in range(TRIES):
             with self.store.look() as view:
                 prepared = self.house_event(view, payload, actor)
             with self.store.book() as tx:
                 if not tx.append(prepared):
                     return
+        raise Unavailable(*_BUSY)
 
     def record(
         self, person: PersonId, payloads: Sequence[Payload], actor: Actor
@@ -245,14 +254,16 @@ class Desk:
 
         Raises:
             Shredded: The person was erased.
+            Unavailable: Others kept writing to it all along; nothing was booked.
         """
-        while True:
+        for _ in range(TRIES):
             with self.store.look() as view:
                 head = self.head(view, person)
                 prepared = self.scribe.prepare(person, head, payloads, actor, view.now)
             with self.store.book() as tx:
                 if not tx.append(prepared):
                     return prepared
+        raise Unavailable(*_BUSY)
 
 
 def accounts_of(account: str) -> list[str]:

@@ -52,10 +52,13 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     _reading(app, hub)
     _telling(app, hub)
 
-    @app.api_route(ROOT + "/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                   include_in_schema=False)  # fmt: skip
     def nothing(rest: str, request: Request) -> Response:
         return answered(hub, request, lambda: _missing(rest))
+
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):  # each an operation of its own
+        app.add_api_route(
+            ROOT + "/{rest:path}", nothing, methods=[method], include_in_schema=False
+        )
 
 
 def _missing(rest: str) -> Response:
