@@ -1,21 +1,27 @@
 """Attacks on what staff may see: a colleague, or somebody with their browser, who will not stop."""
 
 import functools
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import marula
 import pytest
+from hub_shop import make_shop
 from staff_house import LINDIWE, SIPHO, staff_house
+from starlette.testclient import TestClient
 
 from troth import app
+from troth.adapters import oidc_tokens
 from troth.adapters.system import FixedClock
 from troth.app import access as rights
 from troth.app import leavers
 from troth.capabilities import access, merging
 from troth.capabilities.access import (
+    canaries,
     cases,
     granting,
+    quota,
     withholding,
 )
 from troth.capabilities.access.cards import open_card
@@ -24,11 +30,13 @@ from troth.capabilities.access.grants import Wanted
 from troth.capabilities.access.reading import Reading, book
 from troth.capabilities.access.withheld import Right
 from troth.errors import Conflict, InvalidInput
-from troth.kernel import gate
+from troth.kernel import gate, looking
 from troth.surfaces.commands import staff
 from troth.surfaces.commands.call import Call
+from troth.surfaces.web.acting import COOKIE
 from troth.surfaces.web.scim_words import PATCH, USER
-from troth.terms import SECOND, Action, Actor, Instant, Refusal, Role, instant
+from troth.surfaces.web.server import build_app
+from troth.terms import SECOND, Account, Action, Actor, Instant, Refusal, Role, instant
 
 HOUR = 3600 * SECOND
 NOW = Instant(instant(marula.NOW) // SECOND * SECOND)
@@ -344,6 +352,35 @@ def test_whoever_the_list_says_left_stays_out_though_the_directory_suspended_the
     assert state_of(h, both) == "suspended"
 
 
+def test_undoing_in_one_role_gives_nothing_back_to_the_same_human_in_another(house):
+    listed(house, 'it = ["gareth@marula.example"]\nsupport = ["gareth@marula.example"]\n'
+                  'privacy_officer = ["nokuthula@marula.example"]')  # fmt: skip
+    gone = [Right("support", "kind:service", "read", MAIL)]
+    withholding.tighten(house.desk, NOKUTHULA, gone, {})
+    with pytest.raises(Conflict):
+        rights.undo(house.ws, GARETH)
+
+
+def test_nobody_agrees_to_a_whole_list_for_whom_they_report_to(house):
+    path = house.folder / "troth.toml"
+    path.write_text(f'{path.read_text()}\n[access.reports_to]\n"{GARETH.id}" = "{FATIMA.id}"\n')
+    house.ws.apply()
+    asked = quota.ask_bulk(house.desk, 500, "a recall of one batch", FATIMA)
+    above = granting.above(rights.bench(house.ws), GARETH)
+    with pytest.raises(InvalidInput):
+        quota.answer_bulk(house.desk, asked.id, GARETH, "approved", above)
+    quota.answer_bulk(house.desk, asked.id, NOKUTHULA, "approved")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [{"kty": []}, {"kty": {}}, {"kty": "RSA", "key_ops": 5}, {"kty": "RSA", "use": ["sig"]},
+     {"kty": "RSA", "key_ops": None}, {"kty": "RSA", "n": "\ud800"}, {"kty": "RSA", "n": [1]}, 7],
+)  # fmt: skip
+def test_a_key_of_the_provider_that_is_no_key_is_left_out_and_breaks_nothing(key):
+    assert oidc_tokens.read_keys({"keys": [key]}).held == ()
+
+
 # By the console: who is known at all, and every page that is there
 
 KNOWN, NOBODY = {"outside": "shop-11"}, {"outside": "nobody-here"}
@@ -395,16 +432,60 @@ def test_a_form_that_will_not_do_says_the_same_whether_or_not_somebody_is_known(
     assert door()[0].size() == size, "nor is anything recorded that would tell them apart"
 
 
-def canary():
+@pytest.fixture
+def canary(monkeypatch):
     """The customer number of a canary, as a thief with the list would have it."""
-    made, _ = door()
-    desk = made.ws.desk
-    before = set(numbers(desk))
-    canaries.plant(desk, 1, NOKUTHULA)
-    return next(n for n in numbers(desk) if n not in before)
+    made, real = [], canaries._invent
+    monkeypatch.setattr(canaries, "_invent", lambda *told: made.append(real(*told)) or made[-1])
+    canaries.plant(door()[0].ws.desk, 1, NOKUTHULA)
+    return made[0].outside
 
 
-def numbers(desk):
-    with desk.store.look() as view:
-        hidden = canaries.ids(view)
-        return [f"{n}" for n in range(100_000, 1_000_000) if False] or sorted(p.hex() for p in hidden)
+def alarms():
+    with door()[0].ws.store.look() as view:
+        return len(canaries.raised(view, Instant(0)))
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "form"),
+    [
+        ("/console/people", "outside", {"case": "T-1"}),
+        ("/console/people/close", "outside", {"case": "T-1"}),
+        ("/console/people/merge", "other", {"keep": "shop-12", "why": "one person"}),
+        ("/console/people/merge", "keep", {"other": "shop-12", "why": "one person"}),
+        ("/console/people/unmerge", "outside", {"which": "1", "why": "two people"}),
+        ("/console/complaint", "outside", {"case": "C-1"}),
+        ("/console/map/where", "outside", {"case": "T-1"}),
+        ("/console/requests", "outside", {"right": "access"}),
+    ],
+)
+def test_no_page_that_searches_for_somebody_finds_a_canary_in_silence(path, field, form, canary):
+    before = alarms()
+    assert said(NOKUTHULA, path, **{field: canary}, **form)[0] < 500
+    assert alarms() > before
+
+
+PLANTED = ("Secretname", "Planted", "@post.example", "shop-1", "shop-3", "cast-adult")
+
+
+@pytest.mark.parametrize("who", [LINDIWE, NOKUTHULA, FATIMA, GARETH], ids=lambda who: who.role)
+def test_no_page_that_only_opens_shows_anybody_to_any_role(who, capsys):
+    made, served = door()
+    client, _ = browser(who)
+    looked = {use.n for name in ("shop-11", "cast-adult") for use in uses_of(made, name)}
+    for route in sorted({r.path for r in served.router.routes if "GET" in (r.methods or ())}):
+        if route.endswith("/out"):
+            continue
+        path = re.sub(r"\{name\}", "winback-1", re.sub(r"\{(?!name)\w+(:\w+)?\}", "1", route))
+        answer = client.get(path)
+        whole = answer.text + str(answer.headers)
+        assert not [word for word in PLANTED if word in whole], path
+        assert answer.status_code != 500, path
+    told = capsys.readouterr()
+    assert not [word for word in PLANTED if word in told.out + told.err]
+    assert looked == {use.n for name in ("shop-11", "cast-adult") for use in uses_of(made, name)}
+
+
+def uses_of(made, name):
+    with made.ws.store.look() as view:
+        return looking.of_person(view, made.person(name))

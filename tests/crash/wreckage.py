@@ -132,8 +132,7 @@ def what_was_signed_is_there(seen):
     state = proof.parse_checkpoint(proof.parse_note(note)[0]).size if note else 0
     if state > seen.size or state < seen.told.signed:
         yield f"the newest note is over {state} of {seen.size} entries"
-    have = {key.vkey for key in seen.ws.signer.keys}
-    if seen.told.vkeys - have:
+    if seen.told.vkeys - {key.vkey for key in seen.ws.signer.keys}:
         yield "a key of the ledger that was announced is not remembered"
 
 
@@ -213,7 +212,7 @@ def restrictions_are_journalled(seen):
         (line["act"], line["seq"], line.get("psid", "")) for line in seen.lines if "psid" in line
     )
     erasures = Counter(line["psid"] for line in seen.lines if line["act"] == "erasure")
-    # two processes may each find the line missing, and both are right; a third is nobody's
+    # two processes may each find the line missing and add it
     yield from (f"{psid[:8]} is erased {n} times" for psid, n in erasures.items() if n > 2)
     for person, chain in seen.chains.items():
         for recorded in chain:
@@ -357,7 +356,7 @@ def backups_are_whole_or_none(seen):
             except Fault as fault:
                 yield f"{path.name}: {fault.message}"
         if path.suffix == ".part":
-            path.unlink()  # a place for backups is somebody else's: nobody cleans it for them
+            path.unlink()
 
 
 def nothing_is_left_lying(seen):

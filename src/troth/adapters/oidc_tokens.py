@@ -95,9 +95,10 @@ def read_keys(told: Any) -> Keys:  # noqa: ANN401 - JSON of somebody else
 
 
 def _signs(key: Any) -> bool:  # noqa: ANN401 - JSON of somebody else
-    if not isinstance(key, dict) or key.get("kty") not in {"RSA", "EC", "OKP"}:
+    if not isinstance(key, dict) or key.get("kty") not in ("RSA", "EC", "OKP"):
         return False
-    if key.get("use", "sig") != "sig" or "verify" not in key.get("key_ops", ["verify"]):
+    does = key.get("key_ops", ["verify"])
+    if key.get("use", "sig") != "sig" or not isinstance(does, list) or "verify" not in does:
         return False
     if not isinstance(key.get("kid", ""), str):
         return False

@@ -249,7 +249,8 @@ def undo(opened: Workspace, actor: Actor, version: int = 0) -> withholding.Done:
     """Publish the version before the newest one again."""
     with opened.store.look() as view:
         newest = withholding.current(view)[1]
-    return withholding.restore(opened.desk, actor, version or newest)
+    roles = [role for role, ids in opened.settings.staff.items() if actor.id in ids]
+    return withholding.restore(opened.desk, actor, version or newest, roles)
 
 
 def keep(opened: Workspace, actor: Actor, ident: str) -> withholding.Done:

@@ -60,6 +60,16 @@ def categories(opened: Workspace) -> tuple[str, ...]:
     return tuple(sorted({*datamap.person_categories(), *found}))
 
 
+def require_category(opened: Workspace, category: str) -> None:
+    """Require a category that may be asked about, before anybody is searched for.
+
+    Raises:
+        InvalidInput: There is none of this name.
+    """
+    if category and category not in categories(opened):
+        raise InvalidInput("there is no such category", "choose one of the list")
+
+
 def where(
     opened: Workspace, person: PersonId, category: str, actor: Actor, reason: str
 ) -> Whereabouts | Refusal:
@@ -76,8 +86,7 @@ def where(
         InvalidInput: There is no such category.
         Shredded: The person was erased.
     """
-    if category and category not in categories(opened):
-        raise InvalidInput("there is no such category", "choose one of the list")
+    require_category(opened, category)
     with opened.store.look() as view:
         kept = keeper(view, person)
     no = book_reading(opened.desk, Reading(kept, actor, (), reason))

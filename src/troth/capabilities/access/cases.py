@@ -114,11 +114,20 @@ def named_case(desk: Desk, person: PersonId, opening: Opening, actor: Actor) -> 
     return open_case(desk, person, replace(opening, case=ref.removeprefix("case:")), actor).ref
 
 
-def _require(ref: str, opening: Opening, actor: Actor) -> None:
-    if not cases.kind_of(ref):
+def require_number(text: str) -> None:
+    """Require that a reason as somebody typed it reads, before anybody is searched for.
+
+    Raises:
+        InvalidInput: It does not; the answer is the same whoever it was about.
+    """
+    if not cases.kind_of(reference(text)):
         raise InvalidInput(
             "this is no case number", "use letters, digits, dot, - and _, 64 at most"
         )
+
+
+def _require(ref: str, opening: Opening, actor: Actor) -> None:
+    require_number(ref)
     if opening.source not in SOURCES:
         raise InvalidInput("a case needs its source", f"use one of {', '.join(sorted(SOURCES))}")
     if actor.role not in MAY_OPEN:

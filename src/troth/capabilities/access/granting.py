@@ -311,7 +311,7 @@ def _apart(bench: Bench, view: View, grant: Grant, actor: Actor) -> None:
         raise _NotApart("only the privacy officer or IT may answer")
     if hand(own) in involved:
         raise _NotApart("it is your own")
-    if involved & _above(bench, actor):
+    if involved & above(bench, actor):
         raise _NotApart("you report to whoever asks")
     has, needs = bench.duties(view, hand(own), grant), _asked_of(grant)
     if any(one in has and other in needs for one, other in bench.limits.exclusive):
@@ -323,7 +323,7 @@ def _asked_of(grant: Grant) -> frozenset[str]:
     return frozenset({"grant", "purpose"}) if answers else frozenset({"review"})
 
 
-def _above(bench: Bench, actor: Actor) -> set[str]:
+def above(bench: Bench, actor: Actor) -> set[str]:
     """Return the hands of everybody an actor reports to, directly or not."""
     out: set[str] = set()
     seen, who = set(), bench.reports.get(actor.id, "")

@@ -4,7 +4,7 @@ The day is the UTC day of the record. The same person twice is one. Whoever need
 asks first, for a count; somebody else agrees; then, and for a day, the count is raised by it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -186,7 +186,9 @@ def ask_bulk(desk: Desk, people: int, reason: str, actor: Actor, purpose: str = 
     return _booked(desk, bulk, actor, None)
 
 
-def answer_bulk(desk: Desk, ident: str, actor: Actor, answer: str) -> Bulk:
+def answer_bulk(
+    desk: Desk, ident: str, actor: Actor, answer: str, above: Collection[str] = ()
+) -> Bulk:
     """Agree to a bulk export, or refuse it: another person than who asked, officer or IT.
 
     Args:
@@ -194,10 +196,11 @@ def answer_bulk(desk: Desk, ident: str, actor: Actor, answer: str) -> Bulk:
         ident: Which.
         actor: Who answers.
         answer: approved or refused.
+        above: Hands of those the actor reports to, see `granting.above`.
 
     Raises:
         NotFound: There is none of this id.
-        InvalidInput: This role may not, or it is their own.
+        InvalidInput: This role may not, or it is their own, or of whom they report to.
         Conflict: It was answered already.
     """
     with desk.store.look() as view:
@@ -210,6 +213,8 @@ def answer_bulk(desk: Desk, ident: str, actor: Actor, answer: str) -> Bulk:
         raise InvalidInput("this role agrees to no bulk export", "ask the privacy officer or IT")
     if mine.partition("/")[2] == held.account.partition("/")[2]:
         raise InvalidInput("nobody agrees to their own export", "ask another person")
+    if held.account.partition("/")[2] in above:
+        raise InvalidInput("you report to whoever asks", "ask another person")
     if held.state != "requested":
         raise Conflict("this was answered already", "look at the list of exports")
     until = Instant(now + shipped()["bulk_hours"] * _HOUR) if answer == "approved" else Instant(0)

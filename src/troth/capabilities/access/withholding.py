@@ -1,6 +1,6 @@
 """What is withheld, published: a new version for each act, one click to the version before it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -116,10 +116,11 @@ def pin(desk: Desk, actor: Actor, rights: Iterable[Right], until: Instant) -> Do
     return publish(desk, actor, change)
 
 
-def restore(desk: Desk, actor: Actor, version: int) -> Done:
+def restore(desk: Desk, actor: Actor, version: int, roles: Collection[str] = ()) -> Done:
     """Undo: publish the version before `version`, which must be the newest.
 
-    What is given back counts as new again: it is not proposed at once.
+    What is given back counts as new again: it is not proposed at once. `roles` are all those the
+    actor is listed under, not the one alone in which they act.
 
     Raises:
         Conflict: Something else was changed since; or whoever undoes it would give back to
@@ -132,7 +133,7 @@ def restore(desk: Desk, actor: Actor, version: int) -> Done:
             raise Conflict("something was changed since", "look at the page again")
         then = before(view)
         back = sorted(set(now.rights()) - set(then.rights()))
-        _not_own(view, own, back)
+        _not_own(view, own, {own.partition("/")[0], *roles}, back)
         at = view.now
 
         def rows(tx: Transaction) -> None:
@@ -145,11 +146,10 @@ def restore(desk: Desk, actor: Actor, version: int) -> Done:
     return publish(desk, actor, change)
 
 
-def _not_own(view: View, own: str, back: Iterable[Right]) -> None:
+def _not_own(view: View, own: str, roles: Collection[str], back: Iterable[Right]) -> None:
     took = (view.row(POLICY, TAKER) or b"").decode()
-    mine = {own, own.partition("/")[0]}
     if took != hand(own) and any(
-        r.whom in mine or ("/" in r.whom and hand(r.whom) == hand(own)) for r in back
+        r.whom in roles or ("/" in r.whom and hand(r.whom) == hand(own)) for r in back
     ):
         raise Conflict("it would give back a right of your own", "ask a colleague")
 

@@ -137,6 +137,19 @@ def clock_of(desk: Desk, view: View, person: PersonId, right: str, received: Ins
 # Asking
 
 
+def require_asked(desk: Desk, asked: Asked) -> None:
+    """Require that a request reads, before anybody is searched for.
+
+    Raises:
+        InvalidInput: No such right, a text too long, or received in the future.
+    """
+    if asked.right not in clocks.rights() or len(asked.text) > TEXT_MAX:
+        raise InvalidInput("the request does not read", "name a right, and at most 4,000 signs")
+    with desk.store.look() as view:
+        if asked.received > view.now:
+            raise InvalidInput("a request cannot come in later than now", "give the day it came")
+
+
 def open_request(desk: Desk, person: PersonId, asked: Asked, actor: Actor) -> Request:
     """Open a request; where one of the same right is open already, link this one to it.
 
@@ -149,8 +162,7 @@ def open_request(desk: Desk, person: PersonId, asked: Asked, actor: Actor) -> Re
         Unavailable: The person asked for this too often today; never of a stop or a deletion.
         Shredded: The person was erased.
     """
-    if asked.right not in clocks.rights() or len(asked.text) > TEXT_MAX:
-        raise InvalidInput("the request does not read", "name a right, and at most 4,000 signs")
+    require_asked(desk, asked)
     if actor.role not in rules.ROLES["opened"]:
         raise InvalidInput("this role opens no request", "ask the privacy officer")
     for _ in range(TRIES):
@@ -191,8 +203,6 @@ def _opening(  # noqa: PLR0913 - what is asked and what is known
     held: Mapping[str, Request],
 ) -> list[events.RequestActed]:
     """Return the first steps: opened, then linked, proven or waiting for proof."""
-    if asked.received > view.now:
-        raise InvalidInput("a request cannot come in later than now", "give the day it came")
     most = clocks.settings()["limits"]["opened_per_day"]
     counted = [r for r in held.values() if r.right == asked.right]
     often = sum(view.now - r.steps[0].at < DAY for r in counted) >= most

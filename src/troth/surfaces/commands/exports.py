@@ -1,6 +1,7 @@
 """What staff took out, bulk exports, and canaries, on the command line."""
 
-from troth.capabilities.access import canaries, quota
+from troth.app.access import bench
+from troth.capabilities.access import canaries, granting, quota
 from troth.capabilities.access import exports as taken
 from troth.capabilities.access.acts import may_act
 from troth.surfaces.commands.answer import Answer, columns
@@ -61,7 +62,9 @@ def ask_bulk(call: Call, people: int, reason: str, purpose: str) -> Answer:
 def answer_bulk(call: Call, ident: str, word: str) -> Answer:
     """Agree to a bulk export or refuse it."""
     with call.opened() as ws:
-        done = quota.answer_bulk(ws.desk, ident, call.actor(ws), word)
+        actor = call.actor(ws)
+        above = granting.above(bench(ws), actor)
+        done = quota.answer_bulk(ws.desk, ident, actor, word, above)
         ws.sign()
     until = f" It holds until {zulu(done.until)}." if done.until else ""
     return Answer({"id": done.id, "state": done.state}, [f"{done.state.capitalize()}.{until}"])

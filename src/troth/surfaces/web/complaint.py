@@ -14,7 +14,7 @@ from starlette.responses import Response
 from troth import app as app_layer
 from troth.capabilities.access import exports
 from troth.capabilities.access.acts import may_act
-from troth.capabilities.access.cases import Opening, named_case
+from troth.capabilities.access.cases import Opening, named_case, require_number
 from troth.capabilities.access.reading import Reading, book_reading
 from troth.errors import Fault, InvalidInput, NotFound
 from troth.surfaces import answering, faults, timeline, words
@@ -109,6 +109,7 @@ def _answered(
             raise InvalidInput("the complaint needs its reference", "the one on the letter")
         if (no := may_act(desk, session.actor, ROLES)) is not None:
             return _refused(hub, request, session, no, case)
+        require_number(case)
         person = whom(hub, form.get("address", ""), form.get("outside", ""))
         ref = named_case(desk, person, Opening(case, "complaint"), session.actor)
     except Fault as fault:

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from troth.app import datamap, doctor, scans, whereabouts
 from troth.app.datamap import Map, Part
 from troth.capabilities.access.acts import may_act
-from troth.capabilities.access.cases import Opening, named_case
+from troth.capabilities.access.cases import Opening, named_case, require_number
 from troth.errors import Fault, InvalidInput, NotFound
 from troth.surfaces import faults, words
 from troth.surfaces.web.acting import Session, acting, submitted
@@ -136,6 +136,8 @@ def _where(app: FastAPI, hub: Hub) -> None:
                 raise InvalidInput("a look needs its case", "Give its ticket number")
             if (no := may_act(hub.ws.desk, session.actor, (Role.OFFICER,))) is not None:
                 return _refused(hub, request, session, no)
+            require_number(case)
+            whereabouts.require_category(hub.ws, category)
             person = whom(hub, form.get("address", ""), form.get("outside", "").strip())
             reason = named_case(hub.ws.desk, person, Opening(case, "phone"), session.actor)
             found = whereabouts.where(hub.ws, person, category, session.actor, reason)

@@ -18,7 +18,7 @@ from troth.capabilities import rights
 from troth.capabilities.access import exports
 from troth.capabilities.access.reading import Reading, book_reading
 from troth.capabilities.rights import clocks
-from troth.capabilities.rights.requests import Asked, Move
+from troth.capabilities.rights.requests import Asked, Move, require_asked
 from troth.capabilities.rights.requests_rules import MOVES, NEVER, WITHOUT_PROOF, Request
 from troth.capabilities.rights.waiting import Waiting
 from troth.errors import Fault, InvalidInput, NotFound
@@ -29,7 +29,7 @@ from troth.surfaces.portal.request_words import GROUNDS
 from troth.surfaces.web.acting import NotAllowed, Session, acting, submitted
 from troth.surfaces.web.console import READ, console_page
 from troth.surfaces.web.parts import Hub, body_of
-from troth.surfaces.web.people import whom
+from troth.surfaces.web.people import sought
 from troth.terms import Action, Actor, Instant, PersonId, Refusal, Role
 
 ROLES: Final = (Role.OFFICER, Role.SUPPORT)
@@ -93,7 +93,6 @@ def _add_list(app: FastAPI, hub: Hub) -> None:
     def take(request: Asking, raw: Annotated[bytes, Depends(body_of)]) -> Response:
         session, form = submitted(hub, request, raw, *ROLES)
         try:
-            person = whom(hub, form.get("address", ""), form.get("outside", ""))
             asked = Asked(
                 form.get("right", ""),
                 how=form.get("how", "") if form.get("how", "") in WAYS else "letter",
@@ -101,6 +100,8 @@ def _add_list(app: FastAPI, hub: Hub) -> None:
                 received=_came(hub, form.get("came", "")),
                 proven=False,
             )
+            require_asked(hub.ws.desk, asked)
+            person = sought(hub, session, form.get("address", ""), form.get("outside", ""))
             made = rights.open_request(hub.ws.desk, person, asked, session.actor)
         except Fault as fault:
             return _list(hub, request, session, 400, fault=faults.sentence(fault))

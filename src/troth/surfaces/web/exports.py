@@ -6,7 +6,8 @@ from fastapi import Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from troth.capabilities.access import canaries, exports, quota
+from troth.app.access import bench
+from troth.capabilities.access import canaries, exports, granting, quota
 from troth.errors import Conflict, InvalidInput, NotFound
 from troth.surfaces import faults, words
 from troth.surfaces.web.acting import Session, acting, submitted
@@ -48,7 +49,8 @@ def add_routes(app: FastAPI, hub: Hub) -> None:
     ) -> Response:
         session, _ = submitted(hub, request, raw, Role.OFFICER, Role.IT)
         try:
-            quota.answer_bulk(hub.ws.desk, ident, session.actor, word)
+            above = granting.above(bench(hub.ws), session.actor)
+            quota.answer_bulk(hub.ws.desk, ident, session.actor, word, above)
         except (Conflict, InvalidInput, NotFound) as fault:
             return _page(hub, request, session, 400, faults.sentence(fault))
         return RedirectResponse(f"/console/exports?done={word}", 303)

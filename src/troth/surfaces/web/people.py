@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.capabilities import merging, people
-from troth.capabilities.access import cases
+from troth.capabilities.access import canaries, cases
 from troth.capabilities.access.acts import may_act
 from troth.capabilities.access.cards import open_card
 from troth.capabilities.access.cases import Opening, named_case
@@ -85,11 +85,11 @@ def _closes(app: FastAPI, hub: Hub) -> None:
     def close(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
         session, form = submitted(hub, request, raw, *ROLES)
         try:
-            person = whom(hub, form.get("address", ""), form.get("outside", ""))
+            person = sought(hub, session, form.get("address", ""), form.get("outside", ""))
             number = cases.reference(form.get("case", "")).removeprefix("case:")
             cases.close_case(hub.ws.desk, person, number, session.actor)
-        except (InvalidInput, NotFound) as fault:
-            return _show(hub, request, session, 400, fault=faults.sentence(fault))
+        except (InvalidInput, NotFound):  # one answer: nobody learns here who is known
+            return _show(hub, request, session, 400, fault="No such case of theirs is open")
         return _show(hub, request, session, done="The case is closed")
 
 
@@ -103,6 +103,7 @@ def _looked(hub: Hub, request: Request, session: Session, form: Mapping[str, str
             raise InvalidInput("a look needs its case", "Give its ticket number")
         if (no := may_act(desk, session.actor, ROLES)) is not None:
             return _refused(hub, request, session, no, case)
+        cases.require_number(case)
         person = whom(hub, address, outside)
         source = source if source in dict(SOURCES) else "phone"
         ref = named_case(desk, person, Opening(case, source), session.actor)
@@ -123,8 +124,8 @@ def _merges(app: FastAPI, hub: Hub) -> None:
     def merge(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
         session, form = submitted(hub, request, raw, Role.OFFICER)
         try:
-            keep = whom(hub, "", form.get("keep", ""))
-            other = whom(hub, "", form.get("other", ""))
+            keep = sought(hub, session, "", form.get("keep", ""))
+            other = sought(hub, session, "", form.get("other", ""))
             merging.merge(hub.ws.desk, keep, other, form.get("why", ""), session.actor)
         except (InvalidInput, NotFound, Conflict) as fault:
             return _show(hub, request, session, 400, fault=faults.sentence(fault))
@@ -134,7 +135,7 @@ def _merges(app: FastAPI, hub: Hub) -> None:
     def unmerge(request: Request, raw: Annotated[bytes, Depends(body_of)]) -> Response:
         session, form = submitted(hub, request, raw, Role.OFFICER)
         try:
-            keep = whom(hub, form.get("address", ""), form.get("outside", ""))
+            keep = sought(hub, session, form.get("address", ""), form.get("outside", ""))
             other = _merged(hub, keep, form.get("which", ""))
             merging.unmerge(hub.ws.desk, keep, other, form.get("why", ""), session.actor)
         except (InvalidInput, NotFound, Conflict) as fault:
@@ -156,3 +157,10 @@ def whom(hub: Hub, address: str, outside: str) -> PersonId:
     number = outside.strip()
     with hub.ws.store.look() as view:
         return people.whom(hub.ws.desk, view, number, "" if number else address.strip())
+
+
+def sought(hub: Hub, session: Session, address: str, outside: str) -> PersonId:
+    """Find whom a form means where no look follows; that it is a canary raises the alarm here."""
+    person = whom(hub, address, outside)
+    canaries.sound(hub.ws.desk, person, session.actor)
+    return person
