@@ -295,10 +295,12 @@ def wire(settings: Settings, clock: Clock) -> Workspace:
 
 
 def _guard(opened: Workspace) -> None:
+    shown = custody.shown_outside(opened.log)
     with opened.store.look() as view:
-        if opened.log.sizes.last() is None and view.note() is not None:
+        if shown[0] is None and view.note() is not None and opened.log.sizes.last() is None:
             raise EvidenceBroken("witness/signed is missing", "restore witness/ from its copy")
-        custody.guard_start(view, custody.signer(view, opened.log))
+        custody.signer(view, opened.log)
+        custody.guard_start(view, shown)
     custody.guard_journal(opened.desk)
     _guard_anchored(opened.settings, opened.keys.secret("journal"))
 

@@ -40,6 +40,7 @@ from troth.capabilities.custody.signing import (
     log_keys,
     put_keys,
     secret_of,
+    shown_outside,
     sign,
     signer,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "rotate",
     "secret_of",
     "seen_by",
+    "shown_outside",
     "sign",
     "signer",
     "standings",

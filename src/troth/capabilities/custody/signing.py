@@ -197,9 +197,9 @@ def sign(desk: Desk, signer: Signer) -> str:
         Unavailable: Another process signs; repeat.
     """
     for _ in range(8):
+        last = signer.sizes.last()  # before the look: another process may sign meanwhile
         with desk.store.look() as view:
             state, note, now = view.log, view.note(), view.now
-            last = signer.sizes.last()
             guard(state, last, _root_then(view, last))
         if note and _is_of(note, signer, state):
             return note
@@ -245,16 +245,27 @@ def guard(state: LogState, last: LogState | None, root_then: Callable[[], bytes]
         )
 
 
-def guard_start(view: View, signer: Signer) -> None:
+def shown_outside(log: Log) -> tuple[LogState | None, ...]:
+    """Return what this ledger ever showed to somebody outside: last signature, newest anchor.
+
+    Read before the record is looked at: another process may sign meanwhile, and a record read
+    after it can only have grown.
+    """
+    last, seen = log.sizes.last(), log.anchors.newest(log.origin)
+    return last, LogState(seen.size, seen.root) if seen else None
+
+
+def guard_start(view: View, shown: Sequence[LogState | None]) -> None:
     """Refuse a record behind, or beside, anything it ever showed to somebody outside.
 
-    Looks at the last signed size and at the newest anchor, among which are the checkpoints that
-    witnesses were seen to hold.
+    Among the anchors are the checkpoints that witnesses were seen to hold.
+
+    Args:
+        view: A look begun after `shown` was read.
+        shown: From `shown_outside`.
 
     Raises:
         EvidenceBroken: With the remedy.
     """
-    seen = signer.anchors.newest(signer.origin)
-    known = [signer.sizes.last(), LogState(seen.size, seen.root) if seen else None]
-    for last in known:
+    for last in shown:
         guard(view.log, last, _root_then(view, last))
