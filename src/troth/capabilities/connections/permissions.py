@@ -25,7 +25,7 @@ from troth.capabilities.connections.model import (
     pseudonym,
 )
 from troth.errors import Conflict, InvalidInput
-from troth.kernel import events, gate, telling
+from troth.kernel import cases, events, gate, telling
 from troth.kernel.desk import Desk, drop_pointer, put_pointer
 from troth.kernel.reasons import told_reasons
 from troth.kernel.vault import Shredded
@@ -205,6 +205,7 @@ def _leaving(feed: Feed, person: PersonId | None, actor: Actor, at: Instant) -> 
         at,
         feed.brand,
         feed.agreement,
+        cases.EVERYBODY,  # a feed is over all who are on file: whom it reaches is drawn from them
     )
 
 
@@ -277,7 +278,7 @@ def _judged(  # noqa: PLR0913 - a page of people
         if gathered.record.erasing:
             continue
         leaving = _leaving(feed, gathered.person, actor, view.now)
-        facts = desk.facts(view, leaving, claims[0], gathered)
+        facts = desk.facts(view, leaving, claims[0], gathered, drawn=people)
         leaves = gate.decide(leaving, facts)
         sending = _sending(feed, gathered.person, view.now)
         asked = desk.facts(view, sending, claims[1], gathered)
