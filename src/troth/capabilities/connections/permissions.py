@@ -25,7 +25,7 @@ from troth.capabilities.connections.model import (
     pseudonym,
 )
 from troth.errors import Conflict, InvalidInput
-from troth.kernel import cases, events, gate, telling
+from troth.kernel import events, gate, telling
 from troth.kernel.desk import Desk, drop_pointer, put_pointer
 from troth.kernel.reasons import told_reasons
 from troth.kernel.vault import Shredded
@@ -147,7 +147,7 @@ def _page(
         changed, after, more = _changed(desk, view, feed, cursor)
         people = list(dict.fromkeys([*sent.open.values(), *changed]))
         whole, again = cursor.at < cursor.first, frozenset(sent.open.values())
-        judged = _judged(desk, view, feed, actor, claims, people)
+        judged = _judged(desk, view, feed, claims, people)
         found = [
             f
             for f in judged
@@ -205,7 +205,6 @@ def _leaving(feed: Feed, person: PersonId | None, actor: Actor, at: Instant) -> 
         at,
         feed.brand,
         feed.agreement,
-        cases.EVERYBODY,  # a feed is over all who are on file: whom it reaches is drawn from them
     )
 
 
@@ -263,11 +262,10 @@ def _is_news(desk: Desk, view: View, feed: Feed, found: _Found) -> bool:
     return (told.may, told.code) != (found.row.may, found.row.code)
 
 
-def _judged(  # noqa: PLR0913 - a page of people
+def _judged(
     desk: Desk,
     view: View,
     feed: Feed,
-    actor: Actor,
     claims: tuple[Claim, Claim],
     people: Sequence[PersonId],
 ) -> list[_Found]:
@@ -277,8 +275,9 @@ def _judged(  # noqa: PLR0913 - a page of people
     for gathered in view.gather(people, feed.channel):
         if gathered.record.erasing:
             continue
-        leaving = _leaving(feed, gathered.person, actor, view.now)
-        facts = desk.facts(view, leaving, claims[0], gathered, drawn=people)
+        # A feed is the machinery's, once the claim of whoever holds the key was judged.
+        leaving = _leaving(feed, gathered.person, machine(feed.connection), view.now)
+        facts = desk.facts(view, leaving, claims[0], gathered)
         leaves = gate.decide(leaving, facts)
         sending = _sending(feed, gathered.person, view.now)
         asked = desk.facts(view, sending, claims[1], gathered)
