@@ -219,6 +219,7 @@ class Life:
     # What a house does by itself
 
     def campaign(self):
+        self.left_over()
         self.made += 1
         name = f"{Path(self.given['told']).stem}-{self.made}"
         campaign, chosen = self.house.campaign(name), self.some(12)
@@ -227,6 +228,14 @@ class Life:
             self.house.book(chosen, campaign)
             app.deliver(self.ws, campaign, MARKETER, ("127.0.0.1", self.given["port"]))
             self.say("done", kind="sent", name=name)
+
+    def left_over(self):
+        """Hand over what a kill cut off, as a worker that comes back does."""
+        with self.ws.store.look() as view:
+            kinds = [kind for kind in view.waiting() if kind.startswith(outreach.JOB + "/")]
+        for kind in self.drawn.sample(kinds, min(len(kinds), 2)):
+            campaign = self.house.campaign(kind.partition("/")[2])
+            app.deliver(self.ws, campaign, MARKETER, ("127.0.0.1", self.given["port"]))
 
     def housekeeping(self):
         housekeeping.Housekeeping(self.ws).round(instant(self.moment))
