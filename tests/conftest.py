@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import locks
 import pytest
+
+locks.begin()
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +21,12 @@ def whole_demo(tmp_path_factory):
 def repository():
     """The repository's own folder."""
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_database_is_opened_beside_sqlite():
+    """Also where the product took the refusal for some error of the file."""
+    yield
+    seen = list(locks.seen)
+    locks.seen.clear()
+    assert seen == []

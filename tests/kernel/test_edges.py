@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from troth.adapters.memory import MemoryStore
-from troth.errors import EvidenceBroken, InvalidInput
+from troth.errors import EvidenceBroken, InvalidInput, Unavailable
+from troth.kernel import desk as desks
 from troth.kernel import events, fold, gate, keyring, vault
 from troth.kernel import house as published_house
 from troth.kernel.desk import Desk, append_together
@@ -34,6 +35,7 @@ GIVEN = events.ConsentAct(
     ConsentStatus.GIVEN, "offers", ("email",), notice="offers@1", method="form"
 )
 REFUSED = events.HouseRefused("offers", "send", ({"code": "x"},))
+MEANWHILE = replace(REFUSED, purpose="ask")
 
 
 class Contested(MemoryStore):
@@ -94,6 +96,36 @@ def test_a_house_event_is_booked_once_and_after_what_another_writer_booked_meanw
     desk.store.rival = lambda: desk.record_house(first, cast.SYSTEM)
     desk.record_house(REFUSED, cast.SYSTEM)
     assert said(desk, cast.HOUSE) == [first, REFUSED]
+
+
+@pytest.mark.parametrize(
+    ("who", "book", "others"),
+    [
+        (
+            WHO,
+            lambda desk: desk.record(WHO, [CREATED], cast.SYSTEM),
+            lambda desk: desk.record(WHO, [RIVAL], cast.SYSTEM),
+        ),
+        (
+            cast.HOUSE,
+            lambda desk: desk.record_house(REFUSED, cast.SYSTEM),
+            lambda desk: desk.record_house(MEANWHILE, cast.SYSTEM),
+        ),
+    ],
+    ids=["of a person", "of the house"],
+)
+def test_where_others_always_write_first_it_is_given_up_and_said(
+    desk, monkeypatch, who, book, others
+):
+    def again():
+        others(desk)
+        desk.store.rival = again
+
+    monkeypatch.setattr(desks, "TRIES", 3)
+    desk.store.rival = again
+    with pytest.raises(Unavailable, match="others keep writing"):
+        book(desk)
+    assert said(desk, who) == [RIVAL if who == WHO else MEANWHILE] * 3
 
 
 def test_an_id_nobody_holds_belongs_to_itself(desk):

@@ -109,14 +109,12 @@ def record_settings(opened: Workspace) -> Iterator[Check]:
 
 
 def record_check(path: Path) -> Check:
-    """Look at one database file; the mode stands in its header, the rest in each connection."""
+    """Look at one database file; its mode stands in the file, the rest in each connection."""
     ident, title = "record.settings", "Commits last, and what is deleted is overwritten"
-    with path.open("rb") as file:
-        header = file.read(20)
-    if header[18:20] != b"\x02\x02":
-        return Check(ident, "stored", title, "bad", "The record is not in WAL mode",
-                     "stop what else opens the file; start Troth once")  # fmt: skip
     try:
+        if schema.journal_mode(path) != "wal":
+            return Check(ident, "stored", title, "bad", "The record is not in WAL mode",
+                         "stop what else opens the file; start Troth once")  # fmt: skip
         schema.connect(path).close()
     except Fault as fault:
         return Check(ident, "stored", title, "bad", fault.message, fault.remedy)

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 from troth.errors import Conflict, EvidenceBroken, Fault, Unavailable
@@ -77,6 +78,25 @@ def connect(path: Path) -> sqlite3.Connection:
         con.close()
         raise damaged(path, fault) from None
     return con
+
+
+def journal_mode(path: Path) -> str:
+    """Return the journal mode a database is in, changing nothing.
+
+    Asked of SQLite and never read from the file's header: a process that opens and closes the file
+    by itself drops every lock SQLite holds on it for this process, and another process may then
+    delete the write-ahead log under the one that still writes to it (SQLite, "How to corrupt a
+    database file", 2.2).
+
+    Raises:
+        Unavailable: The file cannot be opened.
+        EvidenceBroken: The file is not a database, or is damaged.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as con:
+            return str(con.execute("PRAGMA journal_mode").fetchone()[0])
+    except sqlite3.DatabaseError as fault:
+        raise damaged(path, fault) from None
 
 
 def _set(con: sqlite3.Connection, pragma: str) -> None:

@@ -251,7 +251,9 @@ def _yesterday(shop: _Shop) -> None:
     place.mkdir()
     shop.made = backup.backup_data(shop.ws, place).path
     backup.check_backup(shop.ws, shop.made)
-    shutil.copytree(shop.home / "keys", shop.folder / "keys-copy")
+    live = shutil.ignore_patterns("keys.db*")
+    shutil.copytree(shop.home / "keys", shop.folder / "keys-copy", ignore=live)
+    shop.ws.keys.copy_to(shop.folder / "keys-copy" / "keys.db")
     note = shop.ws.sign()
     found = rights.receipts(shop.ws.desk, shop.ids["annelie"], note)
     shop.receipt, shop.policy = found[0].text, shop.ws.signer.own
